@@ -1,0 +1,1 @@
+"""The service that turns traces of an agent orchestrator into benchmark data points."""

@@ -1,0 +1,86 @@
+"""Every error that a stage raises on purpose. A message names the thing and says how to mend it."""
+
+from __future__ import annotations
+
+
+class BenchmarkError(Exception):
+    """Base of all errors of the processor: the command prints its message without a traceback."""
+
+
+class ConfigError(BenchmarkError):
+    """A setting is unknown or its value can't be used; the message names the setting and what is allowed."""
+
+
+# -- Receiving -------------------------------------------------------------------------------------
+
+
+class RequestError(BenchmarkError):
+    """A request is refused as a whole."""
+
+
+class MalformedRequestError(RequestError):
+    """The body can't be read: 400 or INVALID_ARGUMENT, never to be sent again unchanged."""
+
+
+class RequestTooLargeError(RequestError):
+    """The body is larger than the limit after decompression: 413 or RESOURCE_EXHAUSTED."""
+
+
+class OverloadedError(RequestError):
+    """There is no room now: 503 with Retry-After or UNAVAILABLE with RetryInfo; the sender tries again.
+
+    Attributes:
+        retry_after: seconds after which to come back.
+    """
+
+    def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+# -- Journal ---------------------------------------------------------------------------------------
+
+
+class JournalError(BenchmarkError):
+    """The journal can't be opened, read or written."""
+
+
+class JournalFullError(JournalError):
+    """`JOURNAL_MAX_BYTES` is reached: nothing of the request was written."""
+
+
+class JournalInUseError(JournalError):
+    """Another process holds the journal's lock."""
+
+
+class DamagedEntryError(JournalError):
+    """A stored value doesn't match its checksum or its format."""
+
+
+# -- Conversion ------------------------------------------------------------------------------------
+
+
+class UndecodableSpanError(BenchmarkError):
+    """A span's header was good but its attributes can't be decoded: it is kept raw and counted."""
+
+
+# -- Store -----------------------------------------------------------------------------------------
+
+
+class StoreError(BenchmarkError):
+    """The database refused or failed; the batch stays sealed and is tried again."""
+
+
+class EmbeddedServerError(StoreError):
+    """The embedded PostgreSQL could not be installed, started or stopped."""
+
+
+class MigrationError(StoreError):
+    """The database's schema is not what this program expects."""
+
+
+# -- Commands --------------------------------------------------------------------------------------
+
+
+class NotRunningError(BenchmarkError):
+    """No processor answers on the control socket of the data directory."""

@@ -1,0 +1,276 @@
+"""What travels between the stages, in the order of the way: Fragment → SealedTask → Facts → PreparedBatch → Outcome.
+
+Journalled identities are bytes (trace id 16, span id 8); times are integers of nanoseconds since the epoch.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from enum import IntEnum, IntFlag, StrEnum
+from typing import Final, NamedTuple, Protocol
+from uuid import UUID
+
+import msgspec
+
+from collector_processor.model.facts import (
+    Ending,
+    EvaluationFact,
+    ExecutionFact,
+    Facts,
+    RoutingFact,
+    ToolCallFact,
+)
+from collector_processor.model.record import BenchmarkDataPoint
+
+
+class SpanKey(NamedTuple):
+    """Identity of a span: everything is united and counted by it."""
+
+    trace_id: bytes
+    span_id: bytes
+
+    @property
+    def hex(self) -> str:
+        """48 lower-case hex digits: the `fact_id` of what the span says."""
+        return self.trace_id.hex() + self.span_id.hex()
+
+
+class Signal(StrEnum):
+    """OTLP signal that a request carries."""
+
+    TRACES = "traces"
+    LOGS = "logs"
+
+
+# -- Receive ---------------------------------------------------------------------------------------
+
+
+class Role(IntEnum):
+    """What a span's header says it is: a closed enum of one byte, kept for every open span."""
+
+    FOREIGN = 0
+    TASK = 1
+    LIFECYCLE = 2
+    EVALUATION = 3
+
+
+class Header(NamedTuple):
+    """What the assembler knows of a span. `parent_id` is 8 zero bytes for a root; `size` its bytes on the wire."""
+
+    span_id: bytes
+    parent_id: bytes
+    role: Role
+    size: int
+
+
+HEADER: Final = struct.Struct("<8s8sBI")
+"""Packed form of a Header: 21 bytes a span."""
+
+
+class FragmentFlag(IntFlag):
+    """Facts about a fragment that its journal key carries, so that a start scans keys only."""
+
+    NONE = 0
+    TASK = 1
+    LIFECYCLE = 2
+    LOGS = 4
+
+
+class Fragment(NamedTuple):
+    """One trace's share of a request.
+
+    `payload` is a valid OTLP `TracesData` message that holds this trace's spans only, in the order of
+    `headers`, which are packed `HEADER` entries, one a span. Resource and scope are kept byte for byte.
+    """
+
+    trace_id: bytes
+    flags: FragmentFlag
+    headers: bytes
+    payload: bytes
+
+
+class Rejection(NamedTuple):
+    """Spans that partial success reports: how many, and why (names the field and the bound)."""
+
+    count: int
+    reason: str
+
+
+class Split(NamedTuple):
+    """A checked request: what is to be journalled, and what was refused span by span."""
+
+    fragments: Sequence[Fragment]
+    spans: int
+    rejections: Sequence[Rejection]
+
+
+class Receipt(NamedTuple):
+    """Answer to a request after it is durable: how many spans were refused, and the reasons in one text."""
+
+    rejected: int
+    message: str
+
+
+class Intake(Protocol):
+    """Where receivers hand a request to.
+
+    Raises MalformedRequestError, RequestTooLargeError or OverloadedError; returns only when what was
+    accepted is durable.
+    """
+
+    async def accept(self, body: bytes, signal: Signal) -> Receipt:
+        """Check, journal and acknowledge one request in its protobuf form."""
+
+
+# -- Journal ---------------------------------------------------------------------------------------
+
+
+class SealKind(StrEnum):
+    """Why spans were handed to a worker together."""
+
+    TASK = "task"
+    LATE = "late"
+    ORPHAN = "orphan"
+
+
+class Member(msgspec.Struct, frozen=True, array_like=True):
+    """Spans of one journalled fragment: the fragment's sequence, its arrival (ns) and positions in it."""
+
+    sequence: int
+    arrived: int
+    positions: tuple[int, ...]
+
+
+class SealedTask(msgspec.Struct, frozen=True, array_like=True):
+    """Spans of one task whose content is fixed.
+
+    `span_id` is the task span of kinds TASK and LATE; for ORPHAN it is empty and the members are lifecycle spans
+    of one trace that found no task. `flags` of the task carry what the assembler noticed.
+    """
+
+    kind: SealKind
+    trace_id: bytes
+    span_id: bytes
+    members: tuple[Member, ...]
+    ended_by: Ending = Ending.TASK_ENDED
+    truncated: bool = False
+    children_given_away: bool = False
+    cyclic: bool = False
+
+    @property
+    def spans(self) -> int:
+        """How many spans it holds."""
+        return sum(len(member.positions) for member in self.members)
+
+
+class SealedBatch(msgspec.Struct, frozen=True, array_like=True):
+    """A batch as it stands in the journal: the same bytes, the same identity, however often it is applied."""
+
+    id: UUID
+    sealed_at: int
+    tasks: tuple[SealedTask, ...]
+
+    @property
+    def spans(self) -> int:
+        """How many spans it holds."""
+        return sum(task.spans for task in self.tasks)
+
+
+class RawTask(NamedTuple):
+    """A sealed task with its spans' bytes, as a worker reads it: (arrival ns, OTLP TracesData, positions)."""
+
+    sealed: SealedTask
+    payloads: Sequence[tuple[int, bytes, tuple[int, ...]]]
+
+
+# -- Convert and guard -----------------------------------------------------------------------------
+
+
+LifecycleFact = RoutingFact | ExecutionFact | ToolCallFact | EvaluationFact
+
+
+class Undecodable(NamedTuple):
+    """A span whose attributes can't be read: its identity, its bytes, and why."""
+
+    key: SpanKey
+    raw: bytes
+    reason: str
+
+
+class Stray(NamedTuple):
+    """A lifecycle fact without a task span above it, and what may lead to its task.
+
+    `namespace` and `tenant` narrow the search by task id; `tenant` is hashed by the guard before it is stored.
+    """
+
+    key: SpanKey
+    parent_id: bytes
+    fact: LifecycleFact
+    namespace: str | None
+    tenant: str | None
+
+
+class Converted(NamedTuple):
+    """What conversion makes of one sealed task.
+
+    `facts` for kinds TASK and LATE (without the task fact for LATE), `strays` for ORPHAN. `spans` counts all the
+    spans behind it, undecodable ones excepted; those without a fact of their own (foreign ones) included.
+    """
+
+    sealed: SealedTask
+    facts: Facts | None
+    strays: Sequence[Stray]
+    undecodable: Sequence[Undecodable]
+    spans: int
+
+
+class GuardedPoint(NamedTuple):
+    """A data point whose verdict is set and whose texts have passed the guard: the only kind that is stored."""
+
+    point: BenchmarkDataPoint
+
+
+Revise = Callable[[UUID, Facts, int], GuardedPoint]
+"""(point id, facts, revision) → the folded and judged record: the store calls it where it unites facts."""
+
+
+# -- Store -----------------------------------------------------------------------------------------
+
+
+class PreparedBatch(NamedTuple):
+    """What a worker gives to the store: protected facts, ready to fold."""
+
+    id: UUID
+    tasks: Sequence[Converted]
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A task that the database would not take for a reason of its own: a dead letter."""
+
+    trace_id: bytes
+    span_id: bytes
+    spans: int
+    error: str
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """A batch's ledger row: every span of the batch is in exactly one of the first six counts.
+
+    It is written in the transaction that stores the batch, and it alone tells the journal what became of the
+    spans, also after a crash between the two.
+    """
+
+    in_points: int = 0
+    duplicate: int = 0
+    orphaned: int = 0
+    discarded: int = 0
+    erased: int = 0
+    undecodable: int = 0
+    accepted: int = 0
+    quarantined: int = 0
+    revised: int = 0
+    joined: int = 0
+    refused: tuple[Refused, ...] = ()
+    undecodable_spans: tuple[tuple[bytes, bytes, bytes, str], ...] = ()
+    """(trace id, span id, raw span, reason): the front keeps them in the journal, never in SQL."""

@@ -1,0 +1,1 @@
+"""OpenTelemetry instrumentation plugin: an agent orchestrator's tasks as spans with structured attributes."""
