@@ -93,7 +93,7 @@ class Fragment(NamedTuple):
 class Rejection(NamedTuple):
     """Spans that partial success reports: how many, and why (names the field and the bound)."""
 
-    count: int
+    spans: int
     reason: str
 
 
