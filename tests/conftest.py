@@ -1,0 +1,24 @@
+"""Fixtures for every test. What they are made of stands in `tests/support`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from support.postgres import temporary_database, throwaway_server
+
+from collector_processor.store.embedded import EmbeddedServer
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[EmbeddedServer]:
+    """One PostgreSQL for the whole session (one a worker under xdist), started when a test first asks for it."""
+    with throwaway_server() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: EmbeddedServer) -> Iterator[str]:
+    """The libpq URL of an empty database of the test's own, whose owner isn't a superuser."""
+    with temporary_database(postgres_server) as url:
+        yield url
