@@ -1,0 +1,134 @@
+"""Every setting of the processor, declared once: form, default, meaning. Defaults are written as a person would."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar, cast
+
+import platformdirs
+
+from collector_processor.config import values
+from collector_processor.config.values import Address, Form
+from otel_benchmark.attributes import TaskType
+
+T = TypeVar("T")
+
+EMBEDDED: Final = "embedded"
+"""`database_url` that stands for the PostgreSQL which the processor brings along."""
+
+
+class Setting(NamedTuple):
+    """What is known of one setting before any value is read."""
+
+    name: str
+    form: Form[Any]
+    default: str
+    meaning: str
+    secret: bool
+
+
+def _setting(form: Form[T], default: str, meaning: str, *, secret: bool = False) -> T:
+    declared = Setting("", form, default, meaning, secret)
+    value = form.read(default) if default or form is values.ADDRESS else None
+    return cast("T", dataclasses.field(default=value, metadata={"setting": declared}, repr=not secret))
+
+
+def _names(meaning: str, *always: str) -> tuple[str, ...]:
+    declared = Setting("", values.names(*always), ",".join(always), meaning, secret=False)
+    return dataclasses.field(default=always, metadata={"setting": declared})
+
+
+def _data_dir() -> Path:
+    def default() -> Path:
+        return platformdirs.user_state_path("otel-benchmark", appauthor=False)
+
+    meaning = "journal, embedded database, fallback files; the default is the platform's state directory of the user"
+    declared = Setting("", values.PATH, "", meaning, secret=False)
+    return dataclasses.field(default_factory=default, metadata={"setting": declared})
+
+
+def _read_database_url(text: str) -> str:
+    if text == EMBEDDED:
+        return text
+    if not text.startswith(("postgresql://", "postgres://")):
+        raise ValueError
+    import psycopg.conninfo  # noqa: PLC0415 - only who names a database of his own pays for the driver here
+
+    try:
+        psycopg.conninfo.conninfo_to_dict(text)
+    except (psycopg.Error, UnicodeError) as error:
+        raise ValueError from error
+    return text
+
+
+_DATABASE_URL: Final[Form[str]] = Form(
+    f"'{EMBEDDED}' or a libpq URL such as postgresql://user:password@host:5432/database", _read_database_url, str
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The configuration of a processor. Durations are seconds, sizes bytes; `None` is off or not given."""
+
+    data_dir: Path = _data_dir()
+    database_url: str = _setting(
+        _DATABASE_URL, EMBEDDED, "the embedded PostgreSQL, or the URL of any other, as its owner", secret=True
+    )
+    otlp_grpc: Address | None = _setting(values.ADDRESS, "127.0.0.1:4317", "where OTLP/gRPC is received; empty: off")
+    otlp_http: Address | None = _setting(values.ADDRESS, "127.0.0.1:4318", "where OTLP/HTTP is received; empty: off")
+    admin: Address | None = _setting(values.ADDRESS, "127.0.0.1:4319", "`/healthz`, `/readyz`, `/metrics`; empty: off")
+    grace: float = _setting(
+        values.duration("0s", "60s"), "10s", "wait after a task's span has ended; each late span restarts it, up to 60s"
+    )
+    max_task_age: float = _setting(
+        values.duration("1s", "365d"), "24h", "how long spans wait for their task's span before they become orphans"
+    )
+    foreign_timeout: float = _setting(
+        values.duration("1s", "365d"), "10m", "how long traces without any task are kept after their last span"
+    )
+    max_task_spans: int = _setting(
+        values.count(1, 10_000_000), "10000", "spans kept of one task; more are shed, foreign ones first, and counted"
+    )
+    max_task_bytes: int = _setting(values.size("1KiB", "16GiB"), "64MiB", "the same limit in bytes")
+    tenant_key: bytes | None = _setting(
+        values.KEY, "", "hashes tenants that arrive in clear; without it they are left out and flagged", secret=True
+    )
+    flush_records: int = _setting(values.count(1, 1000), "100", "so many waiting records are written at once, …")
+    flush_interval: float = _setting(
+        values.duration("10ms", "1h"), "60s", "… and after this time all that wait are, whichever comes first"
+    )
+    evaluator: str | None = _setting(
+        values.NAME, "", "whose evaluation a record carries; default: the newest with an overall score"
+    )
+    drain_timeout: float = _setting(
+        values.duration("0s", "1h"), "20s", "at SIGTERM: how long sealed batches may take to be written"
+    )
+    journal_max_bytes: int = _setting(
+        values.size("1MiB", "16TiB"), "8GiB", "a full journal refuses requests, so that senders keep and retry them"
+    )
+    workers: int = _setting(values.count(1, 64), "1", "worker processes beside the front")
+    task_types: tuple[str, ...] = _names(
+        "task types that are known beside the five of the strategy, which need not be listed", *TaskType
+    )
+    agents: tuple[str, ...] = _names("agents that coverage is checked against")
+    clock_skew: float = _setting(
+        values.duration("0s", "1h"), "1s", "how far clocks may differ before a span outside its task is an error"
+    )
+    max_request_bytes: int = _setting(values.size("1KiB", "1GiB"), "64MiB", "largest OTLP request, after decompression")
+    max_json_bytes: int = _setting(values.size("1KiB", "1GiB"), "4MiB", "largest OTLP/JSON request, which costs more")
+    max_inflight_bytes: int = _setting(
+        values.size("1MiB", "64GiB"), "256MiB", "requests that are held at once; above, senders are told to come back"
+    )
+    log_level: str = _setting(values.choice("debug", "info", "warning", "error"), "info", "what is logged on stderr")
+    log_format: str = _setting(
+        values.choice("auto", "console", "json"), "auto", "auto: for people on a terminal, JSON lines elsewhere"
+    )
+
+
+def declared() -> Iterator[Setting]:
+    """All settings in the order of `Settings`, with their names."""
+    for field in dataclasses.fields(Settings):
+        setting: Setting = field.metadata["setting"]
+        yield setting._replace(name=field.name)

@@ -1,0 +1,169 @@
+"""The textual forms of settings: durations, sizes, addresses, lists, names. Each is a `Form`: words, read, show."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, Generic, NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_BYTES: Final = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+_QUANTITY: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s?([A-Za-z]+)", re.ASCII)
+_ADDRESS: Final = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})", re.ASCII)
+
+
+class Address(NamedTuple):
+    """Where to listen. Port 0 takes a free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """`host:port`, with brackets around an IPv6 address."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Form(NamedTuple, Generic[T]):
+    """How a kind of value is written.
+
+    Attributes:
+        words: the allowed form, as an error message names it.
+        read: text to value; raises ValueError where the text has another form.
+        show: value to the text that `read` takes.
+    """
+
+    words: str
+    read: Callable[[str], T]
+    show: Callable[[T], str]
+
+
+def duration(least: str, most: str) -> Form[float]:
+    """Seconds, written as `250ms`, `10s`, `1m`, `24h` or `7d`, between the two bounds."""
+    low, high = _quantity(least, _SECONDS), _quantity(most, _SECONDS)
+
+    def read(text: str) -> float:
+        return _within(_quantity(text, _SECONDS), low, high)
+
+    return Form(f"a duration such as 250ms, 10s, 5m, 24h or 7d, from {least} to {most}", read, show_duration)
+
+
+def size(least: str, most: str) -> Form[int]:
+    """Bytes, written as `512KiB`, `64MiB` or `8GiB`, between the two bounds."""
+    low, high = _quantity(least, _BYTES), _quantity(most, _BYTES)
+
+    def read(text: str) -> int:
+        return int(_within(_quantity(text, _BYTES), low, high))
+
+    return Form(f"a size such as 512KiB, 64MiB or 8GiB, from {least} to {most}", read, show_size)
+
+
+def count(least: int, most: int) -> Form[int]:
+    """A whole number between the two bounds."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,15}", text, re.ASCII):
+            raise ValueError(text)
+        return int(_within(int(text), least, most))
+
+    return Form(f"a whole number from {least} to {most}", read, str)
+
+
+def choice(*options: str) -> Form[str]:
+    """One of the named options."""
+
+    def read(text: str) -> str:
+        if text not in options:
+            raise ValueError(text)
+        return text
+
+    return Form(f"one of {', '.join(options)}", read, str)
+
+
+def names(*always: str) -> Form[tuple[str, ...]]:
+    """Comma-separated names, in order and each once; those in `always` come first and need not be written."""
+
+    def read(text: str) -> tuple[str, ...]:
+        listed = [name.strip() for name in text.split(",")]
+        if not all(name and name.isprintable() for name in listed):
+            raise ValueError(text)
+        return tuple(dict.fromkeys([*always, *listed]))
+
+    def show(value: Sequence[str]) -> str:
+        return ",".join(value)
+
+    return Form("names separated by commas, such as first,second", read, show)
+
+
+def _read_address(text: str) -> Address | None:
+    if not text:
+        return None
+    match = _ADDRESS.fullmatch(text)
+    if match is None or int(match[3]) > 0xFFFF:
+        raise ValueError(text)
+    return Address(match[1] or match[2], int(match[3]))
+
+
+def _read_path(text: str) -> Path:
+    if not text.isprintable():
+        raise ValueError(text)
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError as error:  # `~somebody` who does not exist
+        raise ValueError(text) from error
+
+
+def _read_name(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError(text)
+    return text
+
+
+def _read_key(text: str) -> bytes:
+    key = text.encode()
+    if len(key) < 16:
+        raise ValueError
+    return key
+
+
+ADDRESS: Final[Form[Address | None]] = Form(
+    "address:port such as 127.0.0.1:4318 or [::1]:4318 (port 0 takes a free one), or empty for off",
+    _read_address,
+    lambda value: "" if value is None else str(value),
+)
+PATH: Final[Form[Path]] = Form("the path of a directory", _read_path, str)
+NAME: Final[Form[str | None]] = Form("a name", _read_name, lambda value: value or "")
+KEY: Final[Form[bytes | None]] = Form(
+    "a secret of at least 16 bytes", _read_key, lambda value: "" if value is None else value.decode(errors="replace")
+)
+
+
+def show_duration(seconds: float) -> str:
+    """`90.0` → `90s`, `120.0` → `2m`, `0.25` → `250ms`: the largest unit that needs no fraction."""
+    for unit in ("d", "h", "m", "s"):
+        if seconds and seconds % _SECONDS[unit] == 0:
+            return f"{seconds / _SECONDS[unit]:.0f}{unit}"
+    return f"{round(seconds * 1000, 6):g}ms" if seconds else "0s"
+
+
+def show_size(size: int) -> str:
+    """`67108864` → `64MiB`: the largest unit that needs no fraction."""
+    for unit in ("TiB", "GiB", "MiB", "KiB"):
+        if size and size % _BYTES[unit] == 0:
+            return f"{size // _BYTES[unit]}{unit}"
+    return f"{size}B"
+
+
+def _quantity(text: str, units: dict[str, float] | dict[str, int]) -> float:
+    match = _QUANTITY.fullmatch(text)
+    if match is None or match[2] not in units:
+        raise ValueError(text)
+    return float(match[1]) * units[match[2]]
+
+
+def _within(value: float, low: float, high: float) -> float:
+    if not low <= value <= high:
+        raise ValueError(value)
+    return value
