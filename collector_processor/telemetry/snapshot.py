@@ -1,0 +1,117 @@
+"""Metrics whose truth lies elsewhere: counted durably by journal and ledger, read at scrape time.
+
+The app registers one function that returns the values it knows: `{JOURNAL_BYTES: 4096, OPEN_TASKS: 3}`. A family
+that it leaves out is absent from the exposition: unknown is not zero. Names follow the seed's CollectionMetrics
+where it has them, with the unit at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, Literal, NamedTuple
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from collector_processor.telemetry.logs import get_logger
+from collector_processor.telemetry.metrics import NAMESPACE, REGISTRY
+
+log = get_logger(__name__)
+
+
+class Family(NamedTuple):
+    """One metric: name without namespace, what it says, its labels, whether it may only grow."""
+
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+    kind: Literal["gauge", "counter"] = "gauge"
+
+
+Labelled = Mapping[tuple[str, ...], float]
+Snapshot = Mapping[Family, float | Labelled]
+"""Values by family: a number, or for a family with labels a number by the labels' values in order."""
+
+# -- Collection, as the seed names it --------------------------------------------------------------
+
+DATA_POINTS_COLLECTED_TODAY: Final = Family("data_points_collected_today", "Records of tasks since midnight UTC.")
+DATA_POINTS_PER_HOUR: Final = Family("data_points_per_hour", "Records of tasks of the last 60 minutes.")
+TOTAL_DATA_POINTS: Final = Family("total_data_points", "Records in the database, discarded ones excepted.")
+VALIDATION_FAILURE_RATE: Final = Family("validation_failure_rate", "Share of records that failed a gate, 0..1.")
+PRIVACY_VIOLATIONS: Final = Family(
+    "privacy_violations", "Personal data or secrets found in a stored record.", kind="counter"
+)
+DUPLICATE_RATE: Final = Family("duplicate_rate", "Share of the received spans that were sent again, 0..1.")
+AGENTS_COVERED: Final = Family("agents_covered", "Agents with at least one record.")
+TASK_TYPES_COVERED: Final = Family("task_types_covered", "Task types with at least one record.")
+COMPLEXITY_DISTRIBUTION: Final = Family("complexity_distribution", "Records by complexity.", ("complexity",))
+AVG_COLLECTION_LATENCY: Final = Family(
+    "avg_collection_latency_seconds", "Mean time a task that the plugin reports having spent in its own wrappers."
+)
+BUFFER_FLUSH_RATE: Final = Family("buffer_flush_rate_per_minute", "Batches sealed per minute, over the last hour.")
+STORAGE_GROWTH_RATE: Final = Family("storage_growth_rate_bytes_per_day", "Growth of the database.")
+
+# -- Where data is ---------------------------------------------------------------------------------
+
+HEALTH: Final = Family("health", "1 for the state that holds: ok, degraded or failed.", ("state",))
+JOURNAL_BYTES: Final = Family("journal_bytes", "Live bytes of the journal.")
+JOURNAL_MAX_BYTES: Final = Family("journal_max_bytes", "The journal's limit: full, it refuses requests.")
+JOURNAL_SECONDS_TO_FULL: Final = Family("journal_seconds_to_full", "Until the journal is full, as it grows now.")
+OPEN_TASKS: Final = Family("open_tasks", "Tasks that wait for their end or their grace.")
+OPEN_SPANS: Final = Family("open_spans", "Spans in the journal that are not sealed.")
+OLDEST_OPEN_TASK: Final = Family("oldest_open_task_seconds", "Age of the oldest task that is open.")
+SEALED_BATCHES: Final = Family("sealed_batches", "Batches that are sealed and not yet stored.")
+SEALED_TASKS: Final = Family("sealed_tasks", "Tasks in those batches.")
+DATABASE_UP: Final = Family("database_up", "1 if the database answered the last time it was asked.")
+DATABASE_LAG: Final = Family("database_lag_seconds", "Age of the oldest batch that is sealed and not yet stored.")
+BUILD_INFO: Final = Family("build_info", "Always 1; the label tells what runs.", ("version",))
+
+# -- Equations -------------------------------------------------------------------------------------
+
+EQUATION_TERM: Final = Family("equation_term", "A term of an equation over spans or records.", ("equation", "term"))
+EQUATION_BALANCED: Final = Family("equation_balanced", "1 if an equation's two sides are equal.", ("equation",))
+
+
+def register_snapshot(read: Callable[[], Snapshot]) -> Callable[[], None]:
+    """Expose what `read` returns at each scrape.
+
+    `read` must be quick and must not block. If it raises, the error is logged and `otel_benchmark_snapshot_up` is
+    0 while the other metrics are still served. Returns the function that ends it.
+    """
+    collector = _SnapshotCollector(read)
+    REGISTRY.register(collector)
+    return lambda: REGISTRY.unregister(collector)
+
+
+class _SnapshotCollector(Collector):
+    def __init__(self, read: Callable[[], Snapshot]) -> None:
+        self._read = read
+
+    def describe(self) -> Iterator[Metric]:
+        # Known in advance, so that a second snapshot in the same process is refused instead of mixed in.
+        yield _family(_UP, {})
+
+    def collect(self) -> Iterator[Metric]:
+        try:
+            families = [_family(family, value) for family, value in self._read().items()]
+        except Exception:
+            log.exception("metrics: the snapshot could not be read")
+            yield _family(_UP, 0.0)
+            return
+        yield from families
+        yield _family(_UP, 1.0)
+
+
+_UP: Final = Family("snapshot_up", "1 if journal and database could be asked for their counts.")
+
+
+def _family(family: Family, value: float | Labelled) -> Metric:
+    kind = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
+    metric: CounterMetricFamily | GaugeMetricFamily = kind(
+        f"{NAMESPACE}_{family.name}", family.help, labels=family.labels
+    )
+    for labels, number in value.items() if isinstance(value, Mapping) else [((), value)]:
+        if len(labels) != len(family.labels):
+            raise ValueError(f"metric {family.name} has the labels {family.labels}, not {labels!r}")
+        metric.add_metric(labels, number)
+    return metric
