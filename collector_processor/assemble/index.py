@@ -1,0 +1,121 @@
+"""The index of open traces: little more than which fragments they have, because memory holds no spans.
+
+Headers are read again from the journal when a trace is touched or due, so an open span that arrived together
+with its task costs less than 100 bytes.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from operator import attrgetter
+from typing import Final, Protocol
+
+from collector_processor.assemble.tree import OpenSpan
+from collector_processor.model.stages import HEADER, Fragment, FragmentFlag, Known, Role, Stored
+
+ROLES: Final = tuple(Role)
+MANY: Final = 256
+"""Spans of one trace from which on a set of their ids is kept: looking through fragments gets slow."""
+
+
+class Lookup(Protocol):
+    """What the index reads from the journal."""
+
+    def headers(self, sequence: int) -> bytes:
+        """Packed headers of a fragment."""
+
+    def known(self, trace_id: bytes) -> Known:
+        """What is remembered of a trace beside its open spans."""
+
+
+class Entry:
+    """One journalled fragment of a trace. `taken` is the mask of positions that are no longer open."""
+
+    __slots__ = ("arrived", "flags", "headers", "sequence", "spans", "taken")
+
+    def __init__(self, stored: Stored, taken: int, headers: bytes | None) -> None:
+        self.sequence = stored.sequence
+        self.arrived = stored.arrived
+        self.flags = stored.flags
+        self.spans = stored.spans
+        self.taken = taken
+        self.headers = headers
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether no span of it is open."""
+        return self.taken.bit_count() == self.spans
+
+
+class Trace:
+    """Open spans of one trace. `due` is the tick at which it is looked at next (0: not planned)."""
+
+    __slots__ = ("due", "entries", "ids", "known")
+
+    def __init__(self, known: Known | None) -> None:
+        self.entries: list[Entry] = []
+        self.due = 0
+        self.known = known
+        self.ids: set[bytes] | None = None
+
+    @property
+    def spans(self) -> int:
+        """How many spans its fragments hold, open or not."""
+        return sum(entry.spans for entry in self.entries)
+
+    def load(self, trace_id: bytes, lookup: Lookup) -> Known:
+        """Read what isn't in memory; headers stay in memory once a trace has been touched twice."""
+        for entry in self.entries:
+            if entry.headers is None:
+                entry.headers = lookup.headers(entry.sequence)
+        if self.known is None:
+            self.known = lookup.known(trace_id)
+        return self.known
+
+    def take(self, sequence: int, mask: int) -> None:
+        """Positions of a fragment are no longer open; a fragment without open spans leaves the index."""
+        place = bisect_left(self.entries, sequence, key=attrgetter("sequence"))
+        entry = self.entries[place]
+        entry.taken |= mask
+        if entry.exhausted:
+            del self.entries[place]
+
+    def open_spans(self) -> dict[bytes, OpenSpan]:
+        """Every open span by id; headers must have been loaded."""
+        spans: dict[bytes, OpenSpan] = {}
+        for entry in self.entries:
+            taken = entry.taken
+            sequence, arrived = entry.sequence, entry.arrived
+            for position, (span_id, parent_id, role, size) in enumerate(HEADER.iter_unpack(entry.headers or b"")):
+                if not taken >> position & 1:
+                    spans[span_id] = OpenSpan(span_id, parent_id, ROLES[role], size, sequence, position, arrived)
+        return spans
+
+    def holds(self, span_id: bytes) -> bool:
+        """Whether one of its fragments holds the span, open or sealed; headers must have been loaded."""
+        if self.ids is not None:
+            return span_id in self.ids
+        for entry in self.entries:
+            headers = entry.headers or b""
+            place = headers.find(span_id)
+            while place >= 0:
+                if place % HEADER.size == 0:
+                    return True
+                place = headers.find(span_id, place + 1)
+        return False
+
+    def remember_ids(self) -> None:
+        """Build the set of ids where looking through fragments would get slow."""
+        if self.ids is None and self.spans > MANY:
+            self.ids = {header[0] for entry in self.entries for header in HEADER.iter_unpack(entry.headers or b"")}
+
+
+def span_ids(fragment: Fragment) -> list[bytes]:
+    """Ids of a fragment's spans, in order."""
+    headers = fragment.headers
+    return [headers[start : start + 8] for start in range(0, len(headers), HEADER.size)]
+
+
+def has_task(flags: FragmentFlag) -> bool:
+    """Whether a task span is inside."""
+    return bool(flags & FragmentFlag.TASK)
