@@ -198,6 +198,8 @@ class RoutingFact(Fact, frozen=True):
     candidates: tuple[Candidate, ...] = ()
     history: HistoricalPerformance = HistoricalPerformance()
     error_type: str | None = None
+    joined: bool = False
+    """True where no trace shows it below its task: it was found by task id or link."""
 
 
 class TurnScores(Wire, frozen=True):
@@ -219,7 +221,7 @@ class TurnFact(Wire, frozen=True):
 
 
 class ExecutionFact(Fact, frozen=True):
-    """One run of an agent on the task. Tokens: output includes thinking, input includes cached."""
+    """One run of an agent on the task. Tokens: output includes thinking, input includes cached and cache writes."""
 
     task_id: str | None
     agent: Agent
@@ -235,10 +237,15 @@ class ExecutionFact(Fact, frozen=True):
     output_tokens: int | None = None
     thinking_tokens: int | None = None
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
     cost_usd: float | None = None
     cpu_time_ms: float | None = None
     memory_peak_bytes: int | None = None
     turns: tuple[TurnFact, ...] = ()
+    same_as: str | None = None
+    """Fact id of the span that stands for the same run: this one is not counted (a host's own instrumentation)."""
+    joined: bool = False
+    """True where no trace shows it below its task: it was found by task id or link."""
 
 
 class ToolCallFact(Fact, frozen=True):
@@ -254,6 +261,10 @@ class ToolCallFact(Fact, frozen=True):
     effective: bool | None = None
     error_type: str | None = None
     scores: TurnScores = TurnScores()
+    same_as: str | None = None
+    """Fact id of the span that stands for the same call: this one is not counted."""
+    joined: bool = False
+    """True where no trace shows it below its task: it was found by task id or link."""
 
 
 class ModelCallFact(Fact, frozen=True):
@@ -265,6 +276,7 @@ class ModelCallFact(Fact, frozen=True):
     output_tokens: int | None = None
     thinking_tokens: int | None = None
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
     cost_usd: float | None = None
 
 
@@ -327,6 +339,8 @@ class EvaluationFact(Fact, frozen=True):
     links: tuple[str, ...] = ()
     """Fact ids of the spans that a late evaluation points at."""
     error_type: str | None = None
+    joined: bool = False
+    """True where no trace shows it below its task: it was found by task id or link."""
 
 
 class Correction(Wire, frozen=True):
