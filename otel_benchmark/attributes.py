@@ -12,6 +12,7 @@ open-telemetry/semantic-conventions-genai for `gen_ai.evaluation.*`). The orches
 
 from __future__ import annotations
 
+import hmac
 from enum import StrEnum
 from typing import Final
 
@@ -108,6 +109,11 @@ GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS: Final = "gen_ai.usage.cache_write.input_t
 GEN_AI_USAGE_INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
 GEN_AI_USAGE_OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
 GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
+
+FORMER_PROVIDER_NAME: Final = "gen_ai.system"
+FORMER_USAGE_INPUT_TOKENS: Final = "gen_ai.usage.prompt_tokens"
+FORMER_USAGE_OUTPUT_TOKENS: Final = "gen_ai.usage.completion_tokens"
+"""What the conventions called these before: read, never written."""
 
 OPERATION_INVOKE_AGENT: Final = "invoke_agent"
 OPERATION_EXECUTE_TOOL: Final = "execute_tool"
@@ -238,3 +244,14 @@ CONTENT_ATTRIBUTES: Final = frozenset(
     }
 )
 """Recorded only where the operator opted in (`OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`)."""
+
+# -- Tenants -----------------------------------------------------------------------------------------------------
+
+
+def tenant_hash(key: bytes, tenant: str) -> str:
+    """Return the keyed hash under which a tenant is known: 64 hex digits of HMAC-SHA256.
+
+    The plugin applies it at the source and the processor to tenants that arrive in clear, so one key gives one
+    tenant the same name on both ways. The prefix keeps the key's other uses apart from this one.
+    """
+    return hmac.digest(key, b"otel-benchmark/tenant\0" + tenant.encode("utf-8", "surrogatepass"), "sha256").hex()
