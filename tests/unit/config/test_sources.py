@@ -262,6 +262,6 @@ def test_a_url_is_shown_without_its_passwords(url: str, masked: str) -> None:
     assert mask_url(url) == masked
 
 
-@given(st.text(alphabet=st.characters(codec="utf-8"), min_size=8).filter(lambda text: "***" not in text))
+@given(st.text(alphabet=st.characters(codec="utf-8"), min_size=1))
 def test_no_password_survives_masking(password: str) -> None:
-    assert password not in mask_url(f"postgresql://owner:{password}@/")
+    assert mask_url(f"postgresql://owner:{password}@/") == "postgresql://owner:***@/"
