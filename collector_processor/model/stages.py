@@ -177,6 +177,59 @@ class SealedBatch(msgspec.Struct, frozen=True, array_like=True):
         return sum(task.spans for task in self.tasks)
 
 
+class LinkReason(IntEnum):
+    """Why a span left the journal without a record of its own: one byte in its link."""
+
+    FOREIGN = 0
+    TRUNCATED = 1
+    GIVEN_AWAY = 2
+
+
+class Link(NamedTuple):
+    """A span that left the journal: its parent stays known, so that a chain through it still holds.
+
+    FOREIGN: no task claimed it. TRUNCATED: shed by a limit, so the record of the task above it is truncated.
+    GIVEN_AWAY: a lifecycle span handed on without a task, so a task span that comes later is flagged.
+    """
+
+    span_id: bytes
+    parent_id: bytes
+    reason: LinkReason
+
+
+class Known(NamedTuple):
+    """What the journal remembers of a trace beside its open spans: span → task span, and span → link."""
+
+    closed: dict[bytes, bytes]
+    links: dict[bytes, Link]
+
+
+class Closing(NamedTuple):
+    """A decision of the assembler, carried out by the journal in one transaction.
+
+    `sealed` goes to a worker; `span_ids` (8 bytes each) are then remembered as belonging to it. `dropped` leave the
+    journal now, `truncated` of their spans by a limit and the others because no task claims them. `links` stay
+    behind for both.
+    """
+
+    trace_id: bytes
+    sealed: SealedTask | None
+    span_ids: bytes
+    dropped: tuple[Member, ...]
+    links: tuple[Link, ...]
+    truncated: int = 0
+
+
+class Stored(NamedTuple):
+    """A journalled fragment as the index knows it; `headers` are read again when they are needed."""
+
+    sequence: int
+    trace_id: bytes
+    flags: FragmentFlag
+    spans: int
+    arrived: int
+
+
 class RawTask(NamedTuple):
     """A sealed task with its spans' bytes, as a worker reads it: (arrival ns, OTLP TracesData, positions)."""
 
@@ -238,20 +291,21 @@ Revise = Callable[[UUID, Facts, int], GuardedPoint]
 # -- Store -----------------------------------------------------------------------------------------
 
 
-class PreparedBatch(NamedTuple):
-    """What a worker gives to the store: protected facts, ready to fold."""
-
-    id: UUID
-    tasks: Sequence[Converted]
-
-
 class Refused(msgspec.Struct, frozen=True):
-    """A task that the database would not take for a reason of its own: a dead letter."""
+    """A task that can't be converted or that the database won't take: a dead letter, with the error."""
 
     trace_id: bytes
     span_id: bytes
     spans: int
     error: str
+
+
+class PreparedBatch(NamedTuple):
+    """What a worker gives to the store: protected facts, ready to fold, and what conversion refused already."""
+
+    id: UUID
+    tasks: Sequence[Converted]
+    refused: Sequence[Refused] = ()
 
 
 class Applied(msgspec.Struct, frozen=True):

@@ -1,0 +1,181 @@
+"""What becomes of one trace's open spans now, and when to look again. Pure.
+
+| owner of a span | when | what |
+|---|---|---|
+| open task | grace after its last span, at most max_grace after the task's own | sealed as the task |
+| closed task | grace after the last late span | sealed as late |
+| root without a task, cycle | lifecycle: grace after the last; others: foreign_timeout | sealed as orphans; dropped |
+| parent not seen | max_task_age; foreign_timeout where the trace has no lifecycle span | sealed as orphans; dropped |
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from collector_processor.assemble.tree import OpenSpan, Owner, Place, owners
+from collector_processor.model.facts import Ending
+from collector_processor.model.stages import Closing, Known, Link, LinkReason, Member, Role, SealedTask, SealKind
+
+
+class Limits(NamedTuple):
+    """Durations in ns, sizes in spans and bytes; the settings of the same names."""
+
+    grace: int
+    max_grace: int
+    max_task_age: int
+    foreign_timeout: int
+    max_task_spans: int
+    max_task_bytes: int
+    flush_records: int
+    flush_interval: int
+
+
+class Plan(NamedTuple):
+    """Closings that are due, how many records they will touch, and when to look again (ns; None: never)."""
+
+    closings: tuple[Closing, ...]
+    records: int
+    next: int | None
+
+
+def plan(
+    trace_id: bytes, spans: dict[bytes, OpenSpan], known: Known, limits: Limits, now: int, *, flush: bool = False
+) -> Plan:
+    """Decide for one trace.
+
+    Args:
+        trace_id: 16 bytes.
+        spans: its open spans by id.
+        known: what is remembered of it.
+        limits: the settings.
+        now: ns.
+        flush: close what has its task span, without waiting for late spans.
+    """
+    found = owners(spans, known, known.links)
+    groups: defaultdict[Owner, list[OpenSpan]] = defaultdict(list)
+    for span_id, span in spans.items():
+        groups[found[span_id]].append(span)
+    lifecycle = bool(known.closed) or any(span.role is not Role.FOREIGN for span in spans.values())
+    last = max((span.arrived for span in spans.values()), default=now)
+    closings: list[Closing] = []
+    later: list[int] = []
+    for owner, members in groups.items():
+        kept, shed = _within_limits(members, limits)
+        if owner.place is Place.TASK:
+            own = spans[owner.span_id]
+            due = min(max(span.arrived for span in kept) + limits.grace, own.arrived + limits.max_grace)
+            if now >= due or flush:
+                left = {link.reason for span_id, link in known.links.items() if found[span_id] == owner}
+                ended_by = Ending.FLUSH if now < due else Ending.TASK_ENDED
+                sealed = SealedTask(
+                    SealKind.TASK,
+                    trace_id,
+                    owner.span_id,
+                    _members(kept),
+                    ended_by=ended_by,
+                    truncated=bool(shed) or LinkReason.TRUNCATED in left,
+                    children_given_away=LinkReason.GIVEN_AWAY in left,
+                )
+                closings.append(_sealed(sealed, kept, shed))
+                continue
+            later.append(due)
+        elif owner.place is Place.CLOSED:
+            due = max(span.arrived for span in kept) + limits.grace
+            if now >= due or flush:
+                sealed = SealedTask(SealKind.LATE, trace_id, owner.span_id, _members(kept), truncated=bool(shed))
+                closings.append(_sealed(sealed, kept, shed))
+                continue
+            later.append(due)
+        else:
+            orphans, gone, again = _unclaimed(kept, limits, now, _Surroundings(owner.place, last, lifecycle))
+            later += again
+            if orphans or gone:
+                closings.append(_given_up(trace_id, owner.place, orphans, gone, shed))
+                continue
+        if shed:
+            closings.append(Closing(trace_id, None, b"", _members(shed), _links(shed, LinkReason.TRUNCATED), len(shed)))
+    records = sum(closing.sealed is not None for closing in closings)
+    return Plan(tuple(closings), records, min(later, default=None))
+
+
+class _Surroundings(NamedTuple):
+    """Of a group without a task: where its chain ends, the trace's last arrival, whether it has lifecycle spans."""
+
+    place: Place
+    last: int
+    lifecycle: bool
+
+
+def _unclaimed(
+    members: Sequence[OpenSpan], limits: Limits, now: int, around: _Surroundings
+) -> tuple[list[OpenSpan], list[OpenSpan], list[int]]:
+    """(lifecycle spans to hand on as orphans, foreign spans to drop, when to look again) of a group without a task."""
+    own = [span for span in members if span.role is not Role.FOREIGN]
+    foreign = [span for span in members if span.role is Role.FOREIGN]
+    if around.place is Place.WAITING:
+        own_due = [span.arrived + limits.max_task_age for span in own]
+    else:
+        own_due = [max((span.arrived for span in own), default=0) + limits.grace] * len(own)
+    if around.place is Place.WAITING and around.lifecycle:
+        foreign_due = [span.arrived + limits.max_task_age for span in foreign]
+    else:
+        foreign_due = [around.last + limits.foreign_timeout] * len(foreign)
+    orphans = [span for span, due in zip(own, own_due, strict=True) if now >= due]
+    gone = [span for span, due in zip(foreign, foreign_due, strict=True) if now >= due]
+    return orphans, gone, [min(rest)] if (rest := [due for due in own_due + foreign_due if now < due]) else []
+
+
+def _within_limits(members: list[OpenSpan], limits: Limits) -> tuple[list[OpenSpan], list[OpenSpan]]:
+    """(kept, shed): foreign spans go first, the latest first; the task span itself never goes."""
+    size = sum(span.size for span in members)
+    if len(members) <= limits.max_task_spans and size <= limits.max_task_bytes:
+        return members, []
+    count = len(members)
+    shed: list[OpenSpan] = []
+    order = sorted(
+        (span for span in members if span.role is not Role.TASK),
+        key=lambda span: (span.role is not Role.FOREIGN, -span.arrived, -span.sequence, -span.position),
+    )
+    for span in order:
+        if count <= limits.max_task_spans and size <= limits.max_task_bytes:
+            break
+        shed.append(span)
+        count -= 1
+        size -= span.size
+    gone = {span.span_id for span in shed}
+    return [span for span in members if span.span_id not in gone], shed
+
+
+def _sealed(sealed: SealedTask, kept: list[OpenSpan], shed: list[OpenSpan]) -> Closing:
+    ids = b"".join(span.span_id for span in kept)
+    return Closing(sealed.trace_id, sealed, ids, _members(shed), _links(shed, LinkReason.TRUNCATED), len(shed))
+
+
+def _given_up(
+    trace_id: bytes, place: Place, orphans: list[OpenSpan], gone: list[OpenSpan], shed: list[OpenSpan]
+) -> Closing:
+    """Below a root nothing is left behind: no task can come above it. A chain through a waiting span may hold yet."""
+    sealed = None
+    if orphans:
+        sealed = SealedTask(SealKind.ORPHAN, trace_id, b"", _members(orphans), cyclic=place is Place.CYCLE)
+    links = _links(orphans, LinkReason.GIVEN_AWAY) + _links(shed, LinkReason.TRUNCATED)
+    if place is Place.WAITING:
+        links += _links(gone, LinkReason.FOREIGN)
+    return Closing(trace_id, sealed, b"", _members(gone + shed), links, len(shed))
+
+
+def _links(spans: Iterable[OpenSpan], reason: LinkReason) -> tuple[Link, ...]:
+    return tuple(Link(span.span_id, span.parent_id, reason) for span in spans)
+
+
+def _members(spans: Iterable[OpenSpan]) -> tuple[Member, ...]:
+    """Positions by fragment, in order of arrival."""
+    by_fragment: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+    for span in spans:
+        by_fragment[span.sequence, span.arrived].append(span.position)
+    return tuple(
+        Member(sequence, arrived, tuple(sorted(positions)))
+        for (sequence, arrived), positions in sorted(by_fragment.items())
+    )

@@ -1,0 +1,148 @@
+"""Open the journal's LMDB environment safely: one owner, owner-only files, checked after an unclean stop.
+
+LMDB itself lets a second process write unhindered, dies by a signal on a damaged file and never syncs the
+folder, so this module holds a lock of its own, verifies the file in a child process before it is mapped, and
+syncs the folder once after creation.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+import lmdb
+
+from collector_processor.errors import JournalError, JournalInUseError
+from collector_processor.journal.format import DATABASES, VERSION
+
+if TYPE_CHECKING:
+    LmdbTransaction = lmdb.Transaction[bytes]
+    Databases = dict[str, lmdb._Database]  # noqa: SLF001  # the stub's only name for an opened sub-database
+
+_OPTIONS: Final = {"max_dbs": 16, "max_readers": 126, "mode": 0o700, "lib_version": 0}
+_CLEAN: Final = "clean"
+"""Marker file: present while nobody has the journal open and the last owner closed it."""
+
+
+class Environment:
+    """The journal's environment, held by the one process that may write it.
+
+    Args:
+        folder: the journal's directory, created owner-only where missing.
+        max_bytes: `JOURNAL_MAX_BYTES`; the map is a quarter larger, because a full map refuses deletes too.
+
+    Raises:
+        JournalInUseError: another process holds the lock.
+        JournalError: the folder has another owner, the file is damaged, or a newer program wrote it.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self.folder = folder
+        self.max_bytes = max_bytes
+        created = not folder.exists()
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise JournalError(
+                f"the journal's directory {folder} can't be created: {error.strerror}; set DATA_DIR"
+            ) from error
+        self._check_owner()
+        self._lock = self._take_lock()
+        try:
+            data = folder / "data.mdb"
+            if data.exists() and not (folder / _CLEAN).exists():
+                self._verify()
+            (folder / _CLEAN).unlink(missing_ok=True)
+            self._lmdb = self._open()
+            self.databases = {name: self._lmdb.open_db(name.encode()) for name in DATABASES}
+            self._check_version()
+            if created:
+                self._sync_folder()
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def _check_owner(self) -> None:
+        if self.folder.stat().st_uid != os.geteuid():
+            raise JournalError(
+                f"the journal {self.folder} belongs to another user (uid {self.folder.stat().st_uid}): "
+                "run as that user or set DATA_DIR"
+            )
+
+    def _take_lock(self) -> int:
+        descriptor = os.open(self.folder / "owner.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise JournalInUseError(
+                f"another process uses the journal {self.folder}: stop it, or give this one its own DATA_DIR"
+            ) from None
+        return descriptor
+
+    def _verify(self) -> None:
+        """In a child, because a truncated or garbled file kills whoever maps it."""
+        check = subprocess.run(  # noqa: S603  # our own interpreter and our own path
+            [sys.executable, "-m", "lmdb", "verify", "-e", str(self.folder)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if check.returncode != 0:
+            said = (check.stdout + check.stderr).strip().splitlines()
+            raise JournalError(
+                f"the journal {self.folder} is damaged ({said[-1] if said else f'exit {check.returncode}'}): "
+                "move the folder away to start a new one; the file is left as it is"
+            )
+
+    def _open(self) -> lmdb.Environment:
+        size = max(self.max_bytes + self.max_bytes // 4, 16 << 20)
+        try:
+            return lmdb.open(str(self.folder), map_size=-(-size // 4096) * 4096, **_OPTIONS)  # type: ignore[arg-type]  # one dict of options, typed apart by the stub
+        except lmdb.Error as error:
+            raise JournalError(f"the journal {self.folder} can't be opened: {error}") from error
+
+    def _check_version(self) -> None:
+        with self._lmdb.begin(write=True) as transaction:
+            stored = transaction.get(b"version", db=self.databases["meta"])
+            if stored is None:
+                transaction.put(b"version", str(VERSION).encode(), db=self.databases["meta"])
+            elif int(stored) != VERSION:
+                self._lmdb.close()
+                raise JournalError(
+                    f"the journal {self.folder} has format {int(stored)}, this program writes {VERSION}: "
+                    "use the program that wrote it, or another DATA_DIR"
+                )
+
+    def _sync_folder(self) -> None:
+        for path in (self.folder, self.folder.parent):
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    @property
+    def lmdb(self) -> lmdb.Environment:
+        """The LMDB environment itself, for the writer."""
+        return self._lmdb
+
+    def grow(self) -> None:
+        """Enlarge the map by 16 MiB: a delete needs room too."""
+        self._lmdb.set_mapsize(self._lmdb.info()["map_size"] + (16 << 20))
+
+    def close(self) -> None:
+        """Close, mark the file as closed in order, and let go of the lock."""
+        self._lmdb.close()
+        (self.folder / _CLEAN).touch(mode=0o600)
+        os.close(self._lock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,336 @@
+"""What one write transaction can do to the journal: append, seal, complete, expire. Counters move with the spans."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+import msgspec
+
+from collector_processor.errors import DamagedEntryError
+from collector_processor.journal.format import (
+    SEQUENCE,
+    Counters,
+    DeadLetter,
+    FragmentKey,
+    UndecodableSpan,
+    check_chunk,
+    chunks,
+    fragment_key,
+    pack_links,
+    parse_fragment_key,
+    parse_links,
+    positions_mask,
+    split_value,
+)
+from collector_processor.model.stages import (
+    HEADER,
+    Applied,
+    Closing,
+    Fragment,
+    Known,
+    Member,
+    SealedBatch,
+    SealedTask,
+    SealKind,
+    Stored,
+)
+
+if TYPE_CHECKING:
+    from collector_processor.journal.environment import Databases, LmdbTransaction
+
+CLOSED_KEPT_NS: Final = 15 * 60 * 10**9
+"""How long after its batch is stored a task still claims late and resent spans from the journal's own memory."""
+MAX_UNDECODABLE: Final = 10_000
+"""Undecodable spans kept raw; beyond that they are only counted."""
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_batch = msgspec.msgpack.Decoder(SealedBatch).decode
+_decode_counters = msgspec.msgpack.Decoder(Counters).decode
+
+
+def read_counters(transaction: LmdbTransaction, databases: Databases) -> Counters:
+    """The counters as last committed."""
+    stored = transaction.get(b"counters", db=databases["meta"])
+    return _decode_counters(stored) if stored else Counters()
+
+
+def read_fragment(transaction: LmdbTransaction, databases: Databases, sequence: int) -> tuple[FragmentKey, bytes]:
+    """A fragment's key and its whole value (headers, then payload).
+
+    Raises:
+        DamagedEntryError: a part is missing or doesn't match its checksum.
+    """
+    prefix = SEQUENCE.pack(sequence)
+    parts: list[bytes] = []
+    first: bytes | None = None
+    with transaction.cursor(db=databases["spans"]) as cursor:
+        found = cursor.set_range(prefix)
+        while found and cursor.key().startswith(prefix):
+            first = first or cursor.key()
+            parts.append(check_chunk(cursor.value(), sequence))
+            found = cursor.next()
+    if first is None:
+        raise DamagedEntryError(f"journal entry {sequence} is missing")
+    return parse_fragment_key(first), parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def read_batch(transaction: LmdbTransaction, databases: Databases, batch_id: UUID) -> SealedBatch | None:
+    """A sealed batch, or None when it was completed."""
+    stored = transaction.get(batch_id.bytes, db=databases["seals"])
+    return _decode_batch(stored) if stored else None
+
+
+def read_payloads(
+    transaction: LmdbTransaction, databases: Databases, task: SealedTask
+) -> list[tuple[int, bytes, tuple[int, ...]]]:
+    """(arrival ns, OTLP TracesData, positions) of each fragment that holds spans of the task."""
+    payloads = []
+    for member in task.members:
+        key, value = read_fragment(transaction, databases, member.sequence)
+        payloads.append((key.arrived, value[HEADER.size * key.spans :], member.positions))
+    return payloads
+
+
+class Transaction:
+    """Everything that changes the journal, inside one LMDB write transaction of the front.
+
+    Args:
+        transaction: the open write transaction; the caller commits or aborts it.
+        counters: a private copy, written back by `save`.
+    """
+
+    def __init__(self, transaction: LmdbTransaction, databases: Databases, counters: Counters) -> None:
+        self._txn = transaction
+        self._dbs = databases
+        self.counters = counters
+        self.changes = 0
+
+    # -- Arrival ---------------------------------------------------------------------------------------------
+
+    def append(self, fragment: Fragment, arrived: int, taken: int = 0) -> Stored:
+        """Write one fragment under the next sequence. Positions in the mask `taken` are duplicates: never open."""
+        self.changes += 1
+        self.counters.sequence = sequence = self.counters.sequence + 1
+        spans = len(fragment.headers) // HEADER.size
+        for part, chunk in enumerate(chunks(fragment.headers + fragment.payload)):
+            key = FragmentKey(sequence, part, fragment.trace_id, fragment.flags, spans, arrived)
+            self._txn.put(fragment_key(key), chunk, append=True, db=self._dbs["spans"])
+        if taken:
+            self._txn.put(SEQUENCE.pack(sequence), taken.to_bytes(-(-spans // 8), "big"), db=self._dbs["taken"])
+        self.counters.open += spans - taken.bit_count()
+        return Stored(sequence, fragment.trace_id, fragment.flags, spans, arrived)
+
+    # -- Look-ups --------------------------------------------------------------------------------------------
+
+    def headers(self, sequence: int) -> bytes:
+        """Packed headers of a fragment."""
+        key, value = read_fragment(self._txn, self._dbs, sequence)
+        return split_value(value, key.spans)[0]
+
+    def known(self, trace_id: bytes) -> Known:
+        """What is remembered of a trace: which span belongs to which closed task, and which left."""
+        known = Known({}, {})
+        for key, value in self._rows("closed", trace_id):
+            task = key[16:24]
+            for start in range(16, len(value), 8):
+                known.closed[value[start : start + 8]] = task
+        for _, value in self._rows("links", trace_id):
+            for link in parse_links(value):
+                known.links[link.span_id] = link
+        return known
+
+    def _rows(self, database: str, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        with self._txn.cursor(db=self._dbs[database]) as cursor:
+            found = cursor.set_range(prefix)
+            while found and cursor.key().startswith(prefix):
+                yield cursor.key(), cursor.value()
+                found = cursor.next()
+
+    def sealed_batches(self) -> Iterator[SealedBatch]:
+        """Every batch that waits for a worker, oldest first."""
+        batches = [_decode_batch(value) for _, value in self._rows("seals", b"")]
+        yield from sorted(batches, key=lambda batch: batch.sealed_at)
+
+    def fragments(self) -> Iterator[tuple[Stored, int]]:
+        """Every fragment in order of arrival, with the mask of positions that have left it. Reads keys only."""
+        taken = {SEQUENCE.unpack(key)[0]: int.from_bytes(value, "big") for key, value in self._rows("taken", b"")}
+        with self._txn.cursor(db=self._dbs["spans"]) as cursor:
+            for stored_key in cursor.iternext(keys=True, values=False):
+                key = parse_fragment_key(stored_key)
+                if key.part == 0:
+                    stored = Stored(key.sequence, key.trace_id, key.flags, key.spans, key.arrived)
+                    yield stored, taken.get(key.sequence, 0)
+
+    # -- Sealing ---------------------------------------------------------------------------------------------
+
+    def seal(self, batch: SealedBatch, closings: Iterable[Closing], now: int, links_kept: int) -> None:
+        """Fix a batch's content; remember where its late spans belong; let go of what no task claims."""
+        self.changes += 1
+        if batch.tasks:
+            self._txn.put(batch.id.bytes, _encode(batch), db=self._dbs["seals"])
+        for closing in closings:
+            if closing.sealed is not None:
+                spans = closing.sealed.spans
+                self.counters.open -= spans
+                self.counters.sealed += spans
+                if closing.sealed.kind is SealKind.TASK:
+                    self.counters.tasks_closed += 1
+                    self.counters.tasks_sealed += 1
+                if closing.span_ids:
+                    self._remember(closing.sealed, batch.id, closing.span_ids)
+            if closing.links:
+                self._leave_links(closing, now + links_kept)
+            dropped = 0
+            for member in closing.dropped:
+                dropped += len(member.positions)
+                self._finish(member)
+            self.counters.open -= dropped
+            self.counters.truncated += closing.truncated
+            self.counters.foreign += dropped - closing.truncated
+
+    def _remember(self, task: SealedTask, batch_id: UUID, span_ids: bytes) -> None:
+        key = task.trace_id + task.span_id
+        before = self._txn.get(key, db=self._dbs["closed"]) or b""
+        self._txn.put(key, batch_id.bytes + before[16:] + span_ids, db=self._dbs["closed"])
+
+    def _leave_links(self, closing: Closing, until: int) -> None:
+        self.counters.sequence += 1
+        key = closing.trace_id + SEQUENCE.pack(self.counters.sequence)
+        self._txn.put(key, pack_links(closing.links), db=self._dbs["links"])
+        self._txn.put(SEQUENCE.pack(until) + b"L" + key, b"", db=self._dbs["expiry"])
+
+    def _finish(self, member: Member) -> None:
+        """Take positions out of a fragment for good; the last ones take the fragment with them."""
+        prefix = SEQUENCE.pack(member.sequence)
+        with self._txn.cursor(db=self._dbs["spans"]) as cursor:
+            if not cursor.set_range(prefix) or not cursor.key().startswith(prefix):
+                raise DamagedEntryError(f"journal entry {member.sequence} is missing")
+            spans = parse_fragment_key(cursor.key()).spans
+            if len(member.positions) < spans:
+                before = self._txn.get(prefix, db=self._dbs["taken"])
+                mask = positions_mask(member.positions) | (int.from_bytes(before, "big") if before else 0)
+                if mask != (1 << spans) - 1:
+                    self._txn.put(prefix, mask.to_bytes(-(-spans // 8), "big"), db=self._dbs["taken"])
+                    return
+                self._txn.delete(prefix, db=self._dbs["taken"])
+            while cursor.key().startswith(prefix):
+                if not cursor.delete():
+                    break
+
+    # -- Completion ------------------------------------------------------------------------------------------
+
+    def complete(self, batch_id: UUID, applied: Applied, now: int) -> SealedBatch | None:
+        """Act on a batch's ledger row: its spans leave, refused tasks become dead letters. None if done before."""
+        batch = read_batch(self._txn, self._dbs, batch_id)
+        if batch is None:
+            return None
+        self.changes += 1
+        refused = {(item.trace_id, item.span_id): item.error for item in applied.refused}
+        dead_spans = dead_tasks = 0
+        for task in batch.tasks:
+            error = refused.get((task.trace_id, task.span_id))
+            if error is not None:
+                self._bury(batch.id, task, error)
+                dead_spans += task.spans
+                dead_tasks += task.kind is SealKind.TASK
+            for member in task.members:
+                self._finish(member)
+            if task.kind is not SealKind.ORPHAN:
+                key = task.trace_id + task.span_id
+                self._txn.put(SEQUENCE.pack(now + CLOSED_KEPT_NS) + b"C" + key, b"", db=self._dbs["expiry"])
+        for trace_id, span_id, raw, reason in applied.undecodable_spans:
+            self._keep_undecodable(UndecodableSpan(trace_id, span_id, reason, raw))
+        self._txn.delete(batch_id.bytes, db=self._dbs["seals"])
+        self._count_completed(batch, applied, dead_spans, dead_tasks)
+        return batch
+
+    def _bury(self, batch_id: UUID, task: SealedTask, error: str) -> None:
+        try:
+            payloads = tuple(read_payloads(self._txn, self._dbs, task))
+        except DamagedEntryError as damage:
+            payloads, error = (), f"{error}; {damage}"
+        letter = DeadLetter(error, task.spans, _encode(task), payloads)
+        self._txn.put(batch_id.bytes + task.trace_id + task.span_id, _encode(letter), db=self._dbs["dead"])
+
+    def _keep_undecodable(self, span: UndecodableSpan) -> None:
+        if self._txn.stat(self._dbs["undecodable"])["entries"] < MAX_UNDECODABLE:
+            self.counters.sequence += 1
+            key = SEQUENCE.pack(self.counters.sequence)
+            self._txn.put(key, _encode(span), db=self._dbs["undecodable"])
+
+    def _count_completed(self, batch: SealedBatch, applied: Applied, dead_spans: int, dead_tasks: int) -> None:
+        counters = self.counters
+        tasks = sum(task.kind is SealKind.TASK for task in batch.tasks)
+        counters.sealed -= batch.spans
+        counters.dead += dead_spans
+        counters.undecodable += applied.undecodable
+        counters.in_points += applied.in_points
+        counters.duplicate_facts += applied.duplicate
+        counters.orphaned += applied.orphaned
+        counters.discarded += applied.discarded
+        counters.erased += applied.erased
+        counters.handed_over += batch.spans - dead_spans - applied.undecodable
+        counters.tasks_sealed -= tasks
+        counters.tasks_accepted += applied.accepted
+        counters.tasks_quarantined += applied.quarantined
+        counters.tasks_dead += dead_tasks
+        counters.tasks_repeated += tasks - applied.accepted - applied.quarantined - dead_tasks
+        counters.revised += applied.revised
+        counters.joined += applied.joined
+        counters.batches += 1
+
+    # -- Expiry ----------------------------------------------------------------------------------------------
+
+    def expire(self, now: int, needed: Callable[[bytes, bytes], bool], limit: int = 10_000) -> None:
+        """Forget closed tasks and links whose time is over.
+
+        Args:
+            now: ns.
+            needed: (trace id, task span id) → an open span still belongs to that closed task.
+            limit: rows looked at in this transaction.
+        """
+        due: list[bytes] = []
+        with self._txn.cursor(db=self._dbs["expiry"]) as cursor:
+            for key in cursor.iternext(keys=True, values=False):
+                if SEQUENCE.unpack_from(key)[0] > now or len(due) >= limit:
+                    break
+                due.append(key)
+        for key in due:
+            self.changes += 1
+            self._txn.delete(key, db=self._dbs["expiry"])
+            kind, row = key[8:9], key[9:]
+            if kind == b"L":
+                self._txn.delete(row, db=self._dbs["links"])
+                continue
+            value = self._txn.get(row, db=self._dbs["closed"])
+            if value is None:
+                continue
+            if self._txn.get(value[:16], db=self._dbs["seals"]) is not None or needed(row[:16], row[16:]):
+                self._txn.put(SEQUENCE.pack(now + CLOSED_KEPT_NS) + key[8:], b"", db=self._dbs["expiry"])
+            else:
+                self._txn.delete(row, db=self._dbs["closed"])
+
+    # -- Room ------------------------------------------------------------------------------------------------
+
+    def used_bytes(self) -> int:
+        """Bytes in live pages, our own count: LMDB's file never shrinks."""
+        total = 0
+        for database in self._dbs.values():
+            stat = self._txn.stat(database)
+            total += stat["psize"] * (stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"])
+        return total
+
+    def entries(self, database: str) -> int:
+        """Rows of a sub-database."""
+        return self._txn.stat(self._dbs[database])["entries"]
+
+    def undecodable(self, limit: int = 1000) -> Sequence[UndecodableSpan]:
+        """The oldest undecodable spans."""
+        rows = [value for _, value in self._rows("undecodable", b"")][:limit]
+        return [msgspec.msgpack.decode(row, type=UndecodableSpan) for row in rows]
+
+    def save(self) -> None:
+        """Write the counters: the last step before the commit."""
+        self._txn.put(b"counters", _encode(self.counters), db=self._dbs["meta"])
