@@ -1,0 +1,58 @@
+# The whole path from a clean clone: `make demo`, `make test`. Another interpreter: `make test PYTHON=python3.13`.
+
+.DEFAULT_GOAL := help
+SHELL := bash
+
+# The first CPython from 3.11 that can make a virtual environment.
+FIND_PYTHON = for python in python3 python3.13 python3.12 python3.11 $(HOME)/.pyenv/versions/3.1[1-9].*/bin/python; do \
+  "$$python" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; \
+  done
+
+ifeq ($(origin PYTHON), undefined)
+  PYTHON := $(shell $(FIND_PYTHON))
+  VENV := .venv
+else
+  # Each interpreter that is asked for by name has an environment of its own beside the usual one.
+  VENV := .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+endif
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+CODE := otel_benchmark collector_processor tests
+
+.PHONY: help demo test check bench lock clean
+
+help: ## these words
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: $(READY) ## run a small real arbiter, store what it did, show it
+	@$(BIN)/otel-benchmark demo
+
+test: $(READY) ## run all tests
+	$(BIN)/python -m pytest -n auto --maxprocesses=8 --dist=loadfile $(TESTS)
+
+check: $(READY) ## lint, format, types, import rules
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: $(READY) ## measure speed and memory, as ratios in one run
+	$(BIN)/python -m tests.benchmarks $(BENCH)
+
+lock: ## pin anew what development uses, from pyproject.toml's bounds
+	@.ci/lock "$(PYTHON)" > constraints.txt.new
+	@mv constraints.txt.new constraints.txt
+
+clean: ## remove everything that was built
+	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find $(CODE) -name __pycache__ -prune -exec rm -rf {} +
+
+# Made anew when the project's needs or the pinned versions change, so that it never holds what nobody asked for.
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "CPython 3.11 or newer with venv is needed; name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "making $(VENV) with $$("$(PYTHON)" --version), once, about a minute" >&2
+	@rm -rf $(VENV)
+	@"$(PYTHON)" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[processor]" --group dev
+	@touch $@
