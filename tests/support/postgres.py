@@ -29,10 +29,15 @@ def reachable_folder() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
+def throwaway_hold(data_dir: Path) -> EmbeddedServer:
+    """A hold, not started yet, on a server that is quick instead of safe."""
+    return EmbeddedServer(data_dir, settings=THROWAWAY_SETTINGS)
+
+
 @contextmanager
 def throwaway_server() -> Iterator[EmbeddedServer]:
     """A server of one's own; stopped and deleted at the end."""
-    with reachable_folder() as folder, EmbeddedServer(folder / "postgres", settings=THROWAWAY_SETTINGS) as server:
+    with reachable_folder() as folder, throwaway_hold(folder / "postgres") as server:
         yield server
 
 

@@ -74,29 +74,35 @@ class Account:
 
 
 def account_for(cluster: Path) -> Account:
-    """The account that runs the server of `cluster`: its owner, or for a new one ourselves, or root's stand-in.
+    """The account that runs the server of `cluster`: its owner; for a new one ourselves, or root's stand-in.
 
     Raises:
         EmbeddedServerError: the cluster belongs to somebody we can't act as, or root finds no account.
     """
+    # A start that was killed early leaves a link behind whose cluster isn't there yet.
+    place = cluster.resolve().parent if cluster.is_symlink() and not cluster.exists() else cluster
+    owner = place.stat() if place.exists() else None
     own = os.geteuid()
-    owner = None
-    if cluster.exists():
-        owner = cluster.stat()
-    elif cluster.is_symlink():  # a start was killed before there was a cluster behind the link
-        owner = cluster.resolve().parent.stat()
     if own != 0:
         if owner is not None and owner.st_uid != own:
             raise EmbeddedServerError(
                 f"{cluster} belongs to {user_name(owner.st_uid)}: run as that user, or choose another DATA_DIR"
             )
         return Account(own, os.getegid(), other=False)
-    if owner is not None:
-        if owner.st_uid == 0:
-            raise EmbeddedServerError(
-                f"{cluster} belongs to root, as whom PostgreSQL doesn't run: chown -R it to an ordinary account"
-            )
-        return Account(owner.st_uid, owner.st_gid, other=True)
+    if owner is not None and owner.st_uid == 0:
+        raise EmbeddedServerError(
+            f"{cluster} belongs to root, as whom PostgreSQL doesn't run: chown -R it to an ordinary account"
+        )
+    account = _stand_in() if owner is None else Account(owner.st_uid, owner.st_gid, other=True)
+    if not account.succeeds(["/bin/sh", "-c", ":"]):
+        raise EmbeddedServerError(
+            f"root may not act as {account.name} here (CAP_SETUID is missing): run as an ordinary user, "
+            "or set DATABASE_URL to a server of your own"
+        )
+    return account
+
+
+def _stand_in() -> Account:
     for name in _CANDIDATES:
         try:
             entry = pwd.getpwnam(name)

@@ -83,12 +83,12 @@ def run(
     keeps: FileLock | None = None,
     feed: str | None = None,
 ) -> None:
-    """Run a program as `account` to its end, its complaints appended to `log`.
+    """Run a program as `account` to its end, what it says appended to `log`.
 
     Args:
         command: program and arguments.
         account: whom it runs as.
-        log: file for stderr, created with mode 0600.
+        log: file for its output, and for that of a server it starts; created with mode 0600.
         keeps: a lock that the program and its children hold on to, after the death of this process too.
         feed: text for its standard input.
 
@@ -101,7 +101,7 @@ def run(
         process = subprocess.Popen(  # noqa: S603 - our own programs, no shell
             [str(part) for part in command],
             stdin=subprocess.DEVNULL if feed is None else subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
+            stdout=errors if feed is None else subprocess.DEVNULL,  # prompts, where it is fed
             stderr=errors,
             text=True,
             pass_fds=() if keeps is None else (keeps.fileno(),),

@@ -165,13 +165,15 @@ def connection_url(cluster: Path, port: int, *, role: str = OWNER, database: str
 
 def _write(path: Path, text: str, account: Account) -> None:
     """Replace a file by one with mode 0600 that belongs to `account`, whatever stood at its name before."""
-    descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         account.give(descriptor)
         stream.write(text)
         stream.flush()
         os.fsync(descriptor)
-    Path(name).replace(path)
+    new.replace(path)
 
 
 def _sync_directory(directory: Path) -> None:

@@ -32,7 +32,8 @@ from collector_processor.store.embedded.locks import FileLock
 # Long: a server that was killed under load first replays up to max_wal_size of its log.
 _PATIENCE_SECONDS = 300
 _ANSWER_SECONDS = 30
-_POLL_SECONDS = 0.02
+_CONNECT_SECONDS = 5
+_POLL_SECONDS = 0.05
 _PORT_ATTEMPTS = 5
 _LOG_KEEP_BYTES = 10 * 2**20
 
@@ -196,29 +197,24 @@ class EmbeddedServer:
             self._users.release()
 
     def _shut_down(self, cluster: Path) -> None:
+        account = account_for(cluster)
+        stop: list[str | Path] = [binaries_for(account) / "pg_ctl", "stop", "-D", cluster, "-m", "fast", "-s"]
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        failure: EmbeddedServerError | None = None
         server = FileLock(self._directory / "server.lock")
         try:
-            if not server.try_acquire():
-                account = account_for(cluster)
-                programs = binaries_for(account)
-                stop: list[str | Path] = [
-                    programs / "pg_ctl",
-                    "stop",
-                    "-D",
-                    cluster,
-                    "-m",
-                    "fast",
-                    "-s",
-                    "-t",
-                    str(_PATIENCE_SECONDS),
-                ]
-                try:
-                    run(stop, account, self.log_path)
-                except EmbeddedServerError:
-                    # It may have been killed, and its last processes are about to see that.
-                    server.acquire(timeout=_ANSWER_SECONDS)
-                server.acquire(timeout=_PATIENCE_SECONDS)
-            remove_socket_directory(last_setting(cluster, "unix_socket_directories"), account_for(cluster))
+            # An interrupted start may have left a server that has yet to write its number; one that was killed
+            # may leave processes that have yet to notice. Only the lock tells when the last of them has ended.
+            while not server.try_acquire():
+                if time.monotonic() > deadline:
+                    raise EmbeddedServerError(f"the server of {cluster} doesn't stop") from failure
+                if (cluster / "postmaster.pid").exists():
+                    try:
+                        run([*stop, "-t", str(_PATIENCE_SECONDS)], account, self.log_path)
+                    except EmbeddedServerError as error:
+                        failure = error
+                time.sleep(_POLL_SECONDS)
+            remove_socket_directory(last_setting(cluster, "unix_socket_directories"), account)
         finally:
             server.release()
 
@@ -241,7 +237,7 @@ def _refusal(cluster: Path, port: int) -> str | None:
     """Why the server doesn't let the superuser in; None if it does, which no other server could (SCRAM is mutual)."""
     url = connection_url(cluster, port, role=SUPERUSER, database="postgres")
     try:
-        psycopg.connect(url, connect_timeout=_ANSWER_SECONDS, require_auth="scram-sha-256").close()
+        psycopg.connect(url, connect_timeout=_CONNECT_SECONDS, require_auth="scram-sha-256").close()
     except psycopg.OperationalError as error:
         return str(error)
     return None

@@ -1,0 +1,1 @@
+"""Helpers that tests import: real servers, processes of their own."""
