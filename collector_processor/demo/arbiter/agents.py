@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from collector_processor.demo.arbiter.crafts import lookup, palette, repair, schedule, tables
-from collector_processor.demo.arbiter.model import Observation, Result, Task, ToolCall
+from collector_processor.demo.arbiter.model import Observation, Result, Task, ToolCall, Turn
 from collector_processor.demo.arbiter.policy import Delegate, Manner, Note, Policy, Report, Step, Use
 from collector_processor.demo.arbiter.tools import Toolbox
 
@@ -115,6 +115,8 @@ class Session:
     calls: Counter[str] = field(default_factory=Counter)
     failed: int = 0
     badly_formed: int = 0
+    turns: list[Turn] = field(default_factory=list)
+    delegated: bool = False
     cpu_ms: float = 0.0
 
     def __post_init__(self) -> None:
@@ -130,6 +132,8 @@ class Session:
         self.read += tokens(reply.text)
         self.failed += not reply.success
         self.badly_formed += not reply.scores.format_correctness
+        if self.delegated:
+            self.turns.append(Turn(self.turn, reply.scores, reply.scores.reward))
         return self._next(reply)
 
     def _next(self, reply: Observation | None) -> ToolCall | Delegate | None:
@@ -139,6 +143,7 @@ class Session:
             self.turn += 1
             while isinstance(step, Note):
                 self.thought += tokens(step.text)
+                self.turns.append(Turn(self.turn))
                 step = next(self.policy)
                 self.turn += 1
         except StopIteration as end:
@@ -147,6 +152,7 @@ class Session:
             return None
         finally:
             self.cpu_ms += (time.thread_time() - started) * 1000
+        self.delegated = isinstance(step, Delegate)
         if isinstance(step, Delegate):
             self.written += tokens(step.description)
             self.calls["delegate"] += 1
@@ -181,5 +187,6 @@ class Session:
             failed_tool_calls=self.failed,
             repeated_tool_calls=sum(looked.values()) - len(looked),
             badly_formed_calls=self.badly_formed,
+            turns=tuple(self.turns),
             reflection=self.report.reflection,
         )

@@ -116,6 +116,15 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """A turn without a tool: a thought, which nobody scores, or a part that was handed on."""
+
+    number: int
+    scores: TurnScores | None = None
+    reward: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """How an agent's work on a task ended, by the agent's own account.
 
@@ -137,6 +146,7 @@ class Result:
     failed_tool_calls: int
     repeated_tool_calls: int
     badly_formed_calls: int
+    turns: tuple[Turn, ...]
     reflection: str
 
 
@@ -215,6 +225,8 @@ class Evaluation:
     verdict_id: str
     signature: str
     patch: str
+    done_by_agent: bool = True
+    human_reviewed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

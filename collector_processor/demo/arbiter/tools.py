@@ -59,6 +59,18 @@ class Toolbox:
             PermissionError: a path leads out of the folder.
             ArchiveClosedError: the archive was asked for.
         """
+        return self._carry_out(call)
+
+    async def call_async(self, call: ToolCall) -> Observation:
+        """Use a tool without holding up the event loop; an archive that doesn't answer is waited for."""
+        if call.name == "open_archive":
+            await asyncio.Event().wait()
+        if call.name == "run_tests":
+            return await asyncio.to_thread(self._carry_out, call)
+        await asyncio.sleep(0)
+        return self._carry_out(call)
+
+    def _carry_out(self, call: ToolCall) -> Observation:
         started = time.thread_time()
         try:
             tool = getattr(self, f"_{call.name}", None)
@@ -75,15 +87,6 @@ class Toolbox:
             return self._observe(call, text, data=data)
         finally:
             self.cpu_ms += (time.thread_time() - started) * 1000
-
-    async def call_async(self, call: ToolCall) -> Observation:
-        """Use a tool without holding up the event loop; an archive that doesn't answer is waited for."""
-        if call.name == "open_archive":
-            await asyncio.Event().wait()
-        if call.name == "run_tests":
-            return await asyncio.to_thread(self.call, call)
-        await asyncio.sleep(0)
-        return self.call(call)
 
     def _observe(
         self,

@@ -66,6 +66,7 @@ def judge(evaluator: Evaluator) -> Callable[..., Evaluation]:
             "failed_tool_calls": 0,
             "repeated_tool_calls": 0,
             "badly_formed_calls": 0,
+            "turns": (),
             "reflection": "",
         }
         return evaluator.evaluate(task, Result(**plain | accounts), Changes(assignment.files(), after))
