@@ -1,0 +1,295 @@
+"""The front: takes requests, acknowledges what the journal has made durable, closes and seals tasks.
+
+It owns the journal and the index. Everything that touches either runs in the journal's commit thread: requests,
+timers, completed batches and questions alike, so that no lock is needed and every answer is one snapshot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from collector_processor.assemble import wire
+from collector_processor.assemble.assembler import Arrival, Assembler, Summary
+from collector_processor.assemble.closing import Limits
+from collector_processor.config import Settings
+from collector_processor.errors import JournalError, JournalFullError, MalformedRequestError, OverloadedError
+from collector_processor.journal.commit import GroupCommit
+from collector_processor.journal.environment import Environment
+from collector_processor.journal.format import Counters, UndecodableSpan, positions_mask
+from collector_processor.journal.transaction import Transaction
+from collector_processor.model.stages import (
+    HEADER,
+    Applied,
+    Closing,
+    Fragment,
+    FragmentFlag,
+    Receipt,
+    SealedBatch,
+    Signal,
+    Split,
+    Stored,
+)
+from collector_processor.telemetry import get_logger
+
+log = get_logger(__name__)
+T = TypeVar("T")
+
+SECOND: Final = 10**9
+MAX_GRACE: Final = 60 * SECOND
+"""Late spans put a task's closing off by at most this."""
+MAX_BATCH_TASKS: Final = 1000
+MAX_BATCH_SPANS: Final = 50_000
+"""A batch is what a worker holds in memory at once."""
+TICK_SECONDS: Final = 0.1
+EXPIRE_SECONDS: Final = 10.0
+LARGE_BODY: Final = 1 << 20
+"""A body above this is split in a thread, so that the event loop goes on answering others."""
+
+
+class Waiting(NamedTuple):
+    """A sealed batch that waits for a worker."""
+
+    id: UUID
+    sealed_at: int
+    tasks: int
+    spans: int
+
+
+class Snapshot(NamedTuple):
+    """The journal's state at one commit. Times in ns."""
+
+    counters: Counters
+    summary: Summary
+    used_bytes: int
+    undecodable_kept: int
+    dead_letters: int
+
+
+class Front:
+    """One per journal.
+
+    Args:
+        settings: the configuration.
+        on_sealed: called in the event loop with batches that wait for a worker, also with those found at start.
+        clock: ns since the epoch.
+
+    Raises:
+        JournalError: the journal can't be opened (see Environment).
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        on_sealed: Callable[[Sequence[Waiting]], None],
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._settings = settings
+        self._on_sealed = on_sealed
+        self._clock = clock
+        self.folder: Path = settings.data_dir / "journal"
+        self._environment = Environment(self.folder, settings.journal_max_bytes)
+        self._commit = GroupCommit(self._environment)
+        self._links_kept = int(settings.max_task_age * SECOND)
+        self._assembler = Assembler(
+            Limits(
+                grace=int(settings.grace * SECOND),
+                max_grace=MAX_GRACE,
+                max_task_age=int(settings.max_task_age * SECOND),
+                foreign_timeout=int(settings.foreign_timeout * SECOND),
+                max_task_spans=settings.max_task_spans,
+                max_task_bytes=settings.max_task_bytes,
+                flush_records=settings.flush_records,
+                flush_interval=int(settings.flush_interval * SECOND),
+            ),
+            clock(),
+        )
+        self._staged: dict[bytes, set[bytes]] = {}
+        self._staged_in: Transaction | None = None
+        self._expired_at = 0.0
+        self._timer: asyncio.Task[None] | None = None
+
+    # -- Life ------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Rebuild the index from the journal's keys, then work."""
+        self._commit.start()
+        found = await self._run(self._rebuild)
+        self._on_sealed(found)
+        self._timer = asyncio.create_task(self._tick_forever(), name="front-timer")
+
+    async def stop(self) -> None:
+        """End the timers, finish queued commits, close the journal. Open tasks stay in it."""
+        if self._timer is not None:
+            self._timer.cancel()
+            await asyncio.gather(self._timer, return_exceptions=True)
+        await asyncio.to_thread(self._commit.stop)
+        self._environment.close()
+
+    def _rebuild(self, transaction: Transaction) -> list[Waiting]:
+        sealed: dict[int, int] = {}
+        waiting: list[Waiting] = []
+        for batch in transaction.sealed_batches():
+            waiting.append(Waiting(batch.id, batch.sealed_at, len(batch.tasks), batch.spans))
+            for task in batch.tasks:
+                for member in task.members:
+                    sealed[member.sequence] = sealed.get(member.sequence, 0) | positions_mask(member.positions)
+        for stored, taken in transaction.fragments():
+            self._assembler.restore(stored, taken | sealed.get(stored.sequence, 0))
+        return waiting
+
+    async def _run(self, operation: Callable[[Transaction], T], committed: Callable[[T], None] | None = None) -> T:
+        return await asyncio.wrap_future(self._commit.submit(operation, committed))
+
+    # -- Requests --------------------------------------------------------------------------------------------
+
+    async def accept(self, body: bytes, signal: Signal) -> Receipt:
+        """Check, journal and acknowledge one request (see Intake)."""
+        if signal is not Signal.TRACES:
+            raise MalformedRequestError(f"the signal {signal} is not received here")
+        split = await asyncio.to_thread(wire.split, body) if len(body) > LARGE_BODY else wire.split(body)
+        if split.spans:
+            try:
+                await self._run(lambda transaction: self._append(transaction, split), self._index)
+            except JournalFullError as error:
+                raise OverloadedError(str(error), retry_after=random.uniform(1, 2)) from error  # noqa: S311 - jitter
+            except JournalError as error:
+                log.exception("journal: a request could not be written")
+                raise OverloadedError(str(error), retry_after=2) from error
+        rejected = sum(rejection.spans for rejection in split.rejections)
+        return Receipt(rejected, "; ".join(f"{count} x {reason}" for count, reason in split.rejections))
+
+    def _append(self, transaction: Transaction, split: Split) -> list[tuple[Stored, Arrival, bytes]]:
+        if self._staged_in is not transaction:
+            self._staged, self._staged_in = {}, transaction
+        self._check_room(transaction.used_bytes(), split)
+        now = self._clock()
+        counters = transaction.counters
+        transaction.changes += 1
+        counters.received += split.spans
+        counters.rejected += sum(rejection.spans for rejection in split.rejections)
+        written = []
+        for fragment in split.fragments:
+            arrival = self._assembler.judge(fragment, self._staged, transaction)
+            again = arrival.duplicates.bit_count()
+            counters.duplicate += again
+            if again * HEADER.size < len(fragment.headers):
+                stored = transaction.append(fragment, now, arrival.duplicates)
+                written.append((stored, arrival, fragment.headers))
+        return written
+
+    def _check_room(self, used: int, split: Split) -> None:
+        """The last tenth is for requests that hold a task span, which alone can make room."""
+        limit = self._settings.journal_max_bytes
+        if not any(fragment.flags & FragmentFlag.TASK for fragment in split.fragments):
+            limit -= limit // 10
+        if used + sum(map(_size, split.fragments)) > limit:
+            raise JournalFullError(
+                f"the journal is full ({used} of {self._settings.journal_max_bytes} bytes): "
+                "the database is behind or down, or JOURNAL_MAX_BYTES is too small"
+            )
+
+    def _index(self, written: list[tuple[Stored, Arrival, bytes]]) -> None:
+        for stored, arrival, headers in written:
+            self._assembler.add(stored, arrival, headers)
+
+    # -- Timers ----------------------------------------------------------------------------------------------
+
+    async def _tick_forever(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            try:
+                await self._seal(self._due)
+            except Exception:
+                log.exception("front: closed tasks could not be sealed; tried again at the next tick")
+
+    async def flush(self) -> int:
+        """Close and seal every task whose span has come. Returns the number of tasks sealed."""
+        return await self._seal(lambda transaction: self._assembler.flush(self._clock(), transaction))
+
+    def _due(self, transaction: Transaction) -> list[Closing]:
+        now = self._clock()
+        self._assembler.look(now, transaction)
+        if time.monotonic() - self._expired_at > EXPIRE_SECONDS:
+            self._expired_at = time.monotonic()
+            transaction.expire(now, self._assembler.needed(transaction))
+        return self._assembler.take(now, transaction)
+
+    async def _seal(self, decide: Callable[[Transaction], list[Closing]]) -> int:
+        now = self._clock()
+
+        def seal(transaction: Transaction) -> tuple[list[Closing], list[Waiting]]:
+            closings = decide(transaction)
+            waiting = []
+            for share in _batches(closings):
+                tasks = tuple(closing.sealed for closing in share if closing.sealed is not None)
+                batch = SealedBatch(uuid.uuid4(), now, tasks)
+                transaction.seal(batch, share, now, self._links_kept)
+                if tasks:
+                    waiting.append(Waiting(batch.id, now, len(tasks), batch.spans))
+            return closings, waiting
+
+        _, waiting = await self._run(seal, lambda done: self._assembler.carried_out(done[0], now))
+        if waiting:
+            self._on_sealed(waiting)
+        return sum(batch.tasks for batch in waiting)
+
+    # -- Completion and questions ----------------------------------------------------------------------------
+
+    async def complete(self, batch_id: UUID, applied: Applied) -> None:
+        """The database has the batch: act on its ledger row."""
+        await self._run(lambda transaction: transaction.complete(batch_id, applied, self._clock()))
+
+    async def snapshot(self) -> Snapshot:
+        """Counters and index at one moment."""
+        return await self._run(
+            lambda transaction: Snapshot(
+                msgspec.structs.replace(transaction.counters),
+                self._assembler.summary(),
+                transaction.used_bytes(),
+                transaction.entries("undecodable"),
+                transaction.entries("dead"),
+            )
+        )
+
+    async def undecodable(self, limit: int) -> Sequence[UndecodableSpan]:
+        """The oldest spans whose attributes could not be read, raw."""
+        return await self._run(lambda transaction: transaction.undecodable(limit))
+
+    @property
+    def counters(self) -> Counters:
+        """As last committed."""
+        return self._commit.counters
+
+    @property
+    def used_bytes(self) -> int:
+        """Live bytes of the journal after the last commit."""
+        return self._commit.used_bytes
+
+
+def _size(fragment: Fragment) -> int:
+    return len(fragment.headers) + len(fragment.payload)
+
+
+def _batches(closings: Sequence[Closing]) -> Iterator[list[Closing]]:
+    """Cut closings into batches that a worker can hold; a task is never cut."""
+    share: list[Closing] = []
+    tasks = spans = 0
+    for closing in closings:
+        share.append(closing)
+        if closing.sealed is not None:
+            tasks += 1
+            spans += closing.sealed.spans
+        if tasks >= MAX_BATCH_TASKS or spans >= MAX_BATCH_SPANS:
+            yield share
+            share, tasks, spans = [], 0, 0
+    if share:
+        yield share
