@@ -60,6 +60,7 @@ JOURNAL_SECONDS_TO_FULL: Final = Family("journal_seconds_to_full", "Until the jo
 OPEN_TASKS: Final = Family("open_tasks", "Tasks that wait for their end or their grace.")
 OPEN_SPANS: Final = Family("open_spans", "Spans in the journal that are not sealed.")
 OLDEST_OPEN_TASK: Final = Family("oldest_open_task_seconds", "Age of the oldest task that is open.")
+CLOSED_TASKS: Final = Family("closed_tasks", "Tasks that are complete and wait to be sealed.")
 SEALED_BATCHES: Final = Family("sealed_batches", "Batches that are sealed and not yet stored.")
 SEALED_TASKS: Final = Family("sealed_tasks", "Tasks in those batches.")
 DATABASE_UP: Final = Family("database_up", "1 if the database answered the last time it was asked.")
