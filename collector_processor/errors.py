@@ -68,7 +68,15 @@ class UndecodableSpanError(BenchmarkError):
 
 
 class StoreError(BenchmarkError):
-    """The database refused or failed; the batch stays sealed and is tried again."""
+    """The database refused or failed; the batch stays sealed and is tried again.
+
+    Attributes:
+        transient: the same call may succeed later (connection, lock, serialisation, full disk, failover).
+    """
+
+    def __init__(self, message: str, *, transient: bool = False) -> None:
+        super().__init__(message)
+        self.transient = transient
 
 
 class EmbeddedServerError(StoreError):
@@ -84,3 +92,14 @@ class MigrationError(StoreError):
 
 class NotRunningError(BenchmarkError):
     """No processor answers on the control socket of the data directory."""
+
+
+class ControlError(BenchmarkError):
+    """The running processor refused or failed to do what a command asked of it."""
+
+
+# -- Demonstration ---------------------------------------------------------------------------------
+
+
+class DemoError(BenchmarkError):
+    """A part of the demonstration didn't start, or failed; the message holds its last words."""
