@@ -1,0 +1,155 @@
+"""An ASGI app on host:port inside a running event loop: uvicorn, without its signal handlers and its own logs.
+
+Reusable for any app. A connection can't hold the server up: a request's head must come within `HEAD_TIMEOUT` and
+fit in `MAX_HEAD_BYTES`, and the rest of a body that was answered early must come within `DRAIN_TIMEOUT`. How long
+a body may take that the app reads is the app's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from typing import Any, Final
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from collector_processor.errors import ConfigError
+
+HEAD_TIMEOUT: Final = 10.0
+DRAIN_TIMEOUT: Final = 10.0
+KEEP_ALIVE: Final = 75
+"""Longer than exporters pause between two requests, or they would find their connection closed under them."""
+MAX_HEAD_BYTES: Final = 64 * 1024
+_BACKLOG: Final = 2048
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+
+class HttpServer:
+    """Serves one ASGI app. `setting` is the configuration's name for the address: errors show it."""
+
+    def __init__(self, app: App, setting: str) -> None:
+        self._app = app
+        self._setting = setting
+        self._server: _Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen, and return the port; with port 0 it is a free one.
+
+        Raises:
+            ConfigError: the address can't be listened on.
+        """
+        listener = _listen(host, port, self._setting)
+        config = uvicorn.Config(
+            self._app,
+            http=_Connection,
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE,
+            backlog=_BACKLOG,
+        )
+        self._server = _Server(config)
+        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
+        await self._server.listening.wait()
+        bound: int = listener.getsockname()[1]
+        return bound
+
+    async def stop(self, grace: float = 5.0) -> None:
+        """Accept nothing more, give running requests `grace` seconds, and close."""
+        if self._server is None or self._serving is None:
+            return
+        self._server.config.timeout_graceful_shutdown = max(1, round(grace))
+        self._server.should_exit = True
+        await self._serving
+        self._server = self._serving = None
+
+
+def _listen(host: str, port: int, setting: str) -> socket.socket:
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise ConfigError(
+            f"{setting}: can't listen on {host}:{port}: {error.strerror or error}; "
+            "free it or choose another address:port"
+        ) from error
+
+
+class _Server(uvicorn.Server):
+    """A server that is a guest in a process of its own signals."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+
+class _Connection(HttpToolsProtocol):
+    """uvicorn's connection with a deadline wherever the peer alone decides how long it lasts."""
+
+    _deadline: asyncio.TimerHandle | None = None
+    _head_bytes = 0
+    _in_head = True
+    _in_body = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        super().connection_made(transport)
+        self._close_in(HEAD_TIMEOUT)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._keep_open()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self._in_head or self.transport.is_closing():
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self.send_400_response(f"The request's head is larger than {MAX_HEAD_BYTES} bytes")
+        elif self._deadline is None:
+            self._close_in(HEAD_TIMEOUT)
+
+    def on_headers_complete(self) -> None:
+        self._in_head, self._in_body = False, True
+        self._keep_open()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_head, self._in_body = True, False
+        self._head_bytes = 0
+        self._keep_open()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._in_body and not self.transport.is_closing():
+            self._close_in(DRAIN_TIMEOUT)
+
+    def _close_in(self, seconds: float) -> None:
+        self._keep_open()
+        self._deadline = self.loop.call_later(seconds, self.transport.close)
+
+    def _keep_open(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
