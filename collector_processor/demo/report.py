@@ -1,0 +1,199 @@
+"""What the demonstration shows at the end: asked from the SQL views, laid out for a terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+WIDTH = 110
+
+ROUTING = """
+SELECT agent_id AS agent,
+       count(*) AS decisions,
+       count(*) FILTER (WHERE explored) AS explored,
+       avg(propensity) AS "mean propensity",
+       avg(confidence) AS "mean confidence",
+       count(*) FILTER (WHERE strategy = 'fallback') AS fallbacks
+FROM benchmark.routing_decisions
+WHERE timestamp >= %(since)s
+GROUP BY agent_id
+ORDER BY decisions DESC
+"""
+AGENTS = """
+SELECT agent_id AS agent,
+       sum(total_tasks)::bigint AS tasks,
+       sum(successful_tasks)::float8 / nullif(sum(total_tasks), 0) AS "success rate",
+       sum(avg_quality * total_tasks) / nullif(sum(total_tasks) FILTER (WHERE avg_quality IS NOT NULL), 0)
+           AS "mean quality",
+       max(p95_latency_ms) AS "p95 ms (worst type)",
+       sum(total_cost_usd) AS "cost USD"
+FROM benchmark.agent_statistics
+WHERE bucket >= date_trunc('hour', %(since)s::timestamptz)
+GROUP BY agent_id
+ORDER BY tasks DESC
+"""
+COUNTS = """
+SELECT count(*) AS stored,
+       count(*) FILTER (WHERE valid) AS valid,
+       count(*) FILTER (WHERE rl_ready) AS rl_ready,
+       count(*) FILTER (WHERE state = 'quarantined') AS quarantined,
+       avg((record #>> '{provenance,overheadMs}')::float8) AS overhead_ms,
+       max((record #>> '{provenance,overheadMs}')::float8) AS worst_overhead_ms
+FROM benchmark.data_points
+WHERE timestamp >= %(since)s
+"""
+RECORD = """
+SELECT record
+FROM benchmark.data_points
+WHERE timestamp >= %(since)s
+ORDER BY rl_ready DESC, explored DESC NULLS LAST, tool_call_count < 3, length(record::text)
+LIMIT 1
+"""
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the views say about the tasks since the demonstration began."""
+
+    counts: Row
+    routing: Sequence[Row]
+    agents: Sequence[Row]
+    record: Row | None
+
+
+def stored_since(url: str, since: datetime) -> int:
+    """Count the data points of tasks that began since then."""
+    with psycopg.connect(url) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM benchmark.data_points WHERE timestamp >= %s", (since,)
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def find(url: str, since: datetime) -> Findings:
+    """Ask the views."""
+    parameters = {"since": since}
+    with psycopg.connect(url, row_factory=dict_row) as connection:
+        counts = connection.execute(COUNTS, parameters).fetchone()
+        record = connection.execute(RECORD, parameters).fetchone()
+        assert counts is not None
+        return Findings(
+            counts=counts,
+            routing=connection.execute(ROUTING, parameters).fetchall(),
+            agents=connection.execute(AGENTS, parameters).fetchall(),
+            record=record["record"] if record else None,
+        )
+
+
+def render(findings: Findings, bare: Row, recorded: Row, *, access: Sequence[str]) -> str:
+    """Lay out the report.
+
+    Args:
+        findings: what the views say.
+        bare: the arbiter's own summary of its run without instrumentation.
+        recorded: the same with it.
+        access: commands to try next, one a line.
+    """
+    counts = findings.counts
+    sections = [
+        ("One record", compact_json(findings.record)),
+        ("Tasks", tasks(counts, recorded)),
+        ("Who was chosen: benchmark.routing_decisions", table(findings.routing)),
+        ("How they did: benchmark.agent_statistics", table(findings.agents)),
+        ("What recording cost", costs(counts, bare, recorded)),
+        ("Next", "\n".join(access)),
+    ]
+    return "\n".join(f"\n{title}\n{'═' * len(title)}\n{body}" for title, body in sections)
+
+
+def tasks(counts: Row, recorded: Row) -> str:
+    """What was sent against what was stored, and how it ended."""
+    endings = ", ".join(f"{recorded[ending]} {ending}" for ending in ("succeeded", "partial", "failed", "raised"))
+    return facts(
+        {
+            "sent": f"{recorded['tasks'] + recorded['subtasks']}, {recorded['subtasks']} of them sub-tasks",
+            "stored": f"{counts['stored']} data points",
+            "of these": f"{counts['valid']} valid, {counts['rl_ready']} ready for training, "
+            f"{counts['quarantined']} quarantined",
+            "to the arbiter": f"{endings}, sub-tasks not counted",
+        }
+    )
+
+
+def costs(counts: Row, bare: Row, recorded: Row) -> str:
+    """What the same work took without and with recording."""
+    without, with_it = bare["cpu_ms_per_task"], recorded["cpu_ms_per_task"]
+    lines = {
+        "processor time a task": f"{without:.2f} ms without recording, {with_it:.2f} ms with it and its export: "
+        f"{with_it - without:+.2f} ms",
+        "the whole run": f"{bare['wall_s']:.1f} s without, {recorded['wall_s']:.1f} s with it",
+    }
+    if counts["overhead_ms"] is not None:
+        lines["added inside a task"] = (
+            f"{counts['overhead_ms']:.2f} ms on average, {counts['worst_overhead_ms']:.2f} ms at worst, "
+            "by the plugin's own clock (promised: below 50 ms)"
+        )
+    return facts(lines)
+
+
+def facts(lines: Mapping[str, str]) -> str:
+    """Lay out named facts, one a line."""
+    width = max(map(len, lines))
+    return "\n".join(f"{name.ljust(width)}  {text}" for name, text in lines.items())
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Lay out rows below their column names, numbers to the right."""
+    if not rows:
+        return "(no rows)"
+    names = list(rows[0])
+    cells = [[_cell(row[name]) for name in names] for row in rows]
+    widths = [max(len(line[place]) for line in [names, *cells]) for place in range(len(names))]
+    right = [all(not isinstance(row[name], str) for row in rows) for name in names]
+    lines = [names, ["─" * width for width in widths], *cells]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(line, widths, right, strict=True)
+        ).rstrip()
+        for line in lines
+    )
+
+
+def compact_json(value: object, indent: str = "", room: int = WIDTH) -> str:
+    """Return JSON that breaks a line only where a list or an object doesn't fit."""
+    line = json.dumps(value, ensure_ascii=False)
+    if len(indent) + len(line) <= room or not isinstance(value, (dict, list)) or not value:
+        return line
+    deeper = indent + "  "
+    if isinstance(value, dict):
+        parts = []
+        for key, item in value.items():
+            name = json.dumps(key, ensure_ascii=False) + ": "
+            parts.append(deeper + name + compact_json(item, deeper, room - len(name)))
+        opening, closing = "{", "}"
+    else:
+        parts = [deeper + compact_json(item, deeper, room) for item in value]
+        opening, closing = "[", "]"
+    return opening + "\n" + ",\n".join(parts) + "\n" + indent + closing
+
+
+def _title(text: str) -> str:
+    return f"\n{text}\n{'═' * len(text)}"
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+    return str(value)

@@ -1,0 +1,158 @@
+"""The demonstration from start to end: measure, record, store, show."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+from collector_processor.demo.environment import instrumented_environment
+from collector_processor.demo.processes import Event, Processor, arbiter
+from collector_processor.demo.report import find, render, stored_since
+from collector_processor.errors import DemoError
+
+SEED = 7
+STORE_TIMEOUT_S = 30.0
+BAR_WIDTH = 32
+QUERIES = (
+    "SELECT agent_id, task_type, avg(total_reward) FROM benchmark.data_points GROUP BY 1, 2 ORDER BY 3 DESC",
+    "SELECT task_id, gates_failed FROM benchmark.quarantine",
+)
+
+
+def run(*, keep: bool, tasks: int, data_dir: Path | None) -> int:
+    """Run the demonstration and print its report.
+
+    Args:
+        keep: leave the processor running until Ctrl-C.
+        tasks: how many tasks the arbiter gets, sub-tasks not counted.
+        data_dir: where the processor keeps its data; without it a new folder, which is removed at the end.
+
+    Returns:
+        0 when every task was stored, 1 when some are missing.
+
+    Raises:
+        DemoError: a part didn't start or failed.
+        KeyboardInterrupt: Ctrl-C; nothing is left running.
+    """
+    with ExitStack() as cleanup:
+        cleanup.enter_context(_terminated_like_interrupted())
+        folder = data_dir or cleanup.enter_context(_new_folder())
+        folder.mkdir(parents=True, exist_ok=True)
+        plain = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+
+        bare = _work("without recording", tasks, plain, instrumented=False)
+
+        _say("starting the database and the processor")
+        tenant_key = secrets.token_hex(32)
+        processor = Processor(folder, plain, tenant_key)
+        cleanup.callback(processor.stop)
+        ready = processor.start().ready
+        _say(f"receiving OTLP at {ready['otlp_http']}, storing in {ready['tier']}, data in {folder}")
+
+        since = datetime.now(UTC)
+        recorded_environment = instrumented_environment(
+            ready["otlp_http"], plain | {"OTEL_BENCHMARK_TENANT_KEY": tenant_key}
+        )
+        recorded = _work("with recording", tasks, recorded_environment, instrumented=True)
+
+        sent = int(recorded["tasks"]) + int(recorded["subtasks"])
+        url = processor.command("database", "url")
+        stored = _wait_until_stored(processor, url, since, sent)
+        print(render(find(url, since), bare, recorded, access=_next_commands(folder, ready, keep=keep)))
+        if keep:
+            _say("\nThe processor goes on until Ctrl-C.")
+            processor.wait()
+        return 0 if stored == sent else 1
+
+
+def _work(what: str, tasks: int, environment: Mapping[str, str], *, instrumented: bool) -> Event:
+    """Run the arbiter with a progress display; return its summary."""
+    summary: Event | None = None
+    with arbiter(tasks, SEED, environment, instrumented=instrumented) as events:
+        for event in events:
+            if event["event"] == "summary":
+                summary = event
+            else:
+                _progress(f"{tasks} tasks {what}", event["done"], event["of"])
+    if summary is None:
+        raise DemoError("the arbiter ended without a summary")
+    return summary
+
+
+def _wait_until_stored(processor: Processor, url: str, since: datetime, sent: int) -> int:
+    """Have everything written that can be; return how many tasks are stored in the end."""
+    deadline = time.monotonic() + STORE_TIMEOUT_S
+    while True:
+        processor.command("flush")
+        stored = stored_since(url, since)
+        _progress("data points stored", stored, sent)
+        if stored >= sent or time.monotonic() > deadline:
+            return stored
+
+
+def _next_commands(folder: Path, ready: Event, *, keep: bool) -> Sequence[str]:
+    if not keep:
+        return (
+            "otel-benchmark demo --keep     the same, and it stays for you to query",
+            "otel-benchmark serve           a processor for your own application",
+            "otel-benchmark plugin check    what of your application would be recorded",
+        )
+    here = f"COLLECTOR_PROCESSOR_DATA_DIR={shlex.quote(str(folder))} otel-benchmark"
+    return (
+        *(f"{here} sql {shlex.quote(query)}" for query in QUERIES),
+        f"{here} status",
+        f'psql "$({here} database url)"',
+        f"curl http://{ready['admin']}/metrics",
+        f"OTEL_EXPORTER_OTLP_ENDPOINT=http://{ready['otlp_http']} opentelemetry-instrument <your application>",
+    )
+
+
+@contextmanager
+def _new_folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="otel-benchmark-demo-"))
+    if os.geteuid() == 0:
+        # The database runs as an unprivileged account then, which must pass through.
+        folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """While this lasts, SIGTERM ends us as Ctrl-C does: with everything that we started."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _progress(what: str, done: int, of: int) -> None:
+    """Draw a bar on a terminal; elsewhere a line at the end."""
+    if sys.stdout.isatty():
+        filled = BAR_WIDTH * done // max(1, of)
+        bar = "█" * filled + "·" * (BAR_WIDTH - filled)
+        print(f"\r{bar} {done}/{of} {what}", end="\n" if done >= of else "", flush=True)
+    elif done >= of:
+        print(f"{done}/{of} {what}", flush=True)
