@@ -120,11 +120,14 @@ class Front:
     # -- Life ------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Rebuild the index from the journal's keys, then work."""
-        self._commit.start()
-        found = await self._run(self._rebuild)
-        self._on_sealed(found)
+        """Recover, then look at the timers ten times a second."""
+        await self.recover()
         self._timer = asyncio.create_task(self._tick_forever(), name="front-timer")
+
+    async def recover(self) -> None:
+        """Rebuild the index from the journal's keys and announce the batches that were sealed before."""
+        self._commit.start()
+        self._on_sealed(await self._run(self._rebuild))
 
     async def stop(self) -> None:
         """End the timers, finish queued commits, close the journal. Open tasks stay in it."""
@@ -207,9 +210,13 @@ class Front:
         while True:
             await asyncio.sleep(TICK_SECONDS)
             try:
-                await self._seal(self._due)
+                await self.tick()
             except Exception:
                 log.exception("front: closed tasks could not be sealed; tried again at the next tick")
+
+    async def tick(self) -> int:
+        """Close and seal what is due now. Returns the number of tasks sealed."""
+        return await self._seal(self._due)
 
     async def flush(self) -> int:
         """Close and seal every task whose span has come. Returns the number of tasks sealed."""

@@ -1,0 +1,264 @@
+"""The journal's promise, driven through crashes and resends: every acknowledged span is in exactly one place.
+
+The real front, journal and assembler against the simple truth. The database is a ledger in memory, because what
+matters here is who acts on it when; the store has contract tests of its own on a real PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections import Counter
+from pathlib import Path
+from uuid import UUID
+
+import hypothesis.strategies as st
+from hypothesis import settings as hypothesis_settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from support.spans import Piece, request
+
+from collector_processor.app.front import SECOND, Front, Waiting
+from collector_processor.config import Settings
+from collector_processor.journal.transaction import Transaction, read_batch
+from collector_processor.model.stages import HEADER, Applied, SealedBatch, SealKind, Signal, SpanKey
+
+TREE = [
+    Piece(1, 1, 0, "task", "outer"),
+    Piece(1, 2, 1, "route", "outer"),
+    Piece(1, 3, 1, "execution", "outer"),
+    Piece(1, 4, 3, "tool", "outer"),
+    Piece(1, 5, 3, "foreign"),
+    Piece(1, 6, 3, "task", "inner"),
+    Piece(1, 7, 6, "execution", "inner"),
+    Piece(1, 8, 7, "foreign"),
+    Piece(2, 1, 0, "evaluation", "outer"),
+    Piece(3, 1, 0, "foreign"),
+    Piece(3, 2, 1, "foreign"),
+    Piece(4, 2, 9, "tool", "never"),
+]
+BY_KEY = {SpanKey(piece.trace_id, piece.span_id): piece for piece in TREE}
+
+
+class Ledger:
+    """A database that applies a batch in one step and remembers the outcome."""
+
+    def __init__(self) -> None:
+        self.rows: dict[UUID, Applied] = {}
+        self.points: dict[SpanKey, set[SpanKey]] = {}
+        self.orphans: set[SpanKey] = set()
+
+    def apply(self, batch: SealedBatch, spans: dict[int, list[SpanKey]]) -> Applied:
+        if batch.id in self.rows:
+            return self.rows[batch.id]
+        counts: Counter[str] = Counter()
+        for task in batch.tasks:
+            keys = [spans[member.sequence][position] for member in task.members for position in member.positions]
+            if task.kind is SealKind.ORPHAN:
+                stored = self.stored()
+                for key in keys:
+                    counts["duplicate" if key in stored else "orphaned"] += 1
+                    self.orphans.add(key) if key not in stored else None
+                continue
+            point = SpanKey(task.trace_id, task.span_id)
+            if task.kind is SealKind.TASK and point not in self.points:
+                counts["accepted"] += 1
+            facts = self.points.setdefault(point, set())
+            for key in keys:
+                counts["duplicate" if key in self.stored() else "in_points"] += 1
+                facts.add(key) if key not in self.stored() else None
+        self.rows[batch.id] = applied = Applied(**counts)
+        return applied
+
+    def stored(self) -> set[SpanKey]:
+        return self.orphans.union(*self.points.values())
+
+
+class JournalProtocol(RuleBasedStateMachine):
+    @initialize()
+    def open(self) -> None:
+        self.folder = Path(tempfile.mkdtemp())
+        self.loop = asyncio.new_event_loop()
+        self.now = 1_760_000_000 * SECOND
+        self.database = Ledger()
+        self.acknowledged: set[SpanKey] = set()
+        self.sent = 0
+        self.aged = False
+        self._start()
+
+    def _start(self) -> None:
+        self.waiting: list[Waiting] = []
+        self.applied: list[tuple[UUID, Applied]] = []
+        settings = Settings(data_dir=self.folder, flush_records=2, flush_interval=5.0, journal_max_bytes=1 << 20)
+        self.front = Front(settings, self.waiting.extend, lambda: self.now)
+        self.loop.run_until_complete(self.front.recover())
+
+    def teardown(self) -> None:
+        if hasattr(self, "front"):
+            self.drain()
+            self.loop.run_until_complete(self.front.stop())
+            self.loop.close()
+            shutil.rmtree(self.folder)
+
+    # -- What happens ----------------------------------------------------------------------------------------
+
+    @rule(chosen=st.lists(st.sampled_from(TREE), min_size=1, max_size=6))
+    def send(self, chosen: list[Piece]) -> None:
+        self.loop.run_until_complete(self.front.accept(request(chosen), Signal.TRACES))
+        self.sent += len(chosen)
+        self.acknowledged.update(SpanKey(piece.trace_id, piece.span_id) for piece in chosen)
+
+    @rule(first=st.lists(st.sampled_from(TREE), min_size=1, max_size=4), again=st.booleans())
+    def send_two_at_once(self, first: list[Piece], again: bool) -> None:
+        """Both are in one group commit: the second is judged before the first one's index entry exists."""
+        second = first if again else first[::-1]
+
+        async def both() -> None:
+            requests = (self.front.accept(request(part), Signal.TRACES) for part in (first, second))
+            await asyncio.gather(*requests)
+
+        self.loop.run_until_complete(both())
+        self.sent += len(first) + len(second)
+        self.acknowledged.update(SpanKey(piece.trace_id, piece.span_id) for piece in first)
+
+    @rule(seconds=st.sampled_from([1, 6, 11, 61]))
+    def time_passes(self, seconds: int) -> None:
+        self.now += seconds * SECOND
+        self.loop.run_until_complete(self.front.tick())
+
+    @rule(seconds=st.sampled_from([16 * 60, 25 * 3600]))
+    def much_time_passes(self, seconds: int) -> None:
+        self.aged = True
+        self.time_passes(seconds)
+
+    @rule()
+    def flush(self) -> None:
+        self.loop.run_until_complete(self.front.flush())
+
+    @precondition(lambda self: self.waiting)
+    @rule(data=st.data())
+    def worker_stores_a_batch(self, data: st.DataObject) -> None:
+        taken = self.waiting.pop(data.draw(st.integers(0, len(self.waiting) - 1)))
+        found = self._ask(lambda transaction: self._read(transaction, taken.id))
+        if found is not None:
+            self.applied.append((taken.id, self.database.apply(*found)))
+
+    @precondition(lambda self: self.applied)
+    @rule()
+    def worker_reports(self) -> None:
+        self.loop.run_until_complete(self.front.complete(*self.applied.pop(0)))
+
+    @precondition(lambda self: self.applied)
+    @rule()
+    def worker_dies_after_its_commit(self) -> None:
+        batch_id, applied = self.applied.pop(0)
+        self.waiting.append(Waiting(batch_id, self.now, 0, 0))
+        assert self.database.rows[batch_id] == applied
+
+    @rule()
+    def front_dies(self) -> None:
+        """What LMDB has committed is all that is left; nothing is written on the way out."""
+        self.front._commit.stop()
+        self.front._environment._lmdb.close()
+        import os
+
+        os.close(self.front._environment._lock)
+        self._start()
+
+    # -- What must hold --------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _read(transaction: Transaction, batch_id: UUID) -> tuple[SealedBatch, dict[int, list[SpanKey]]] | None:
+        batch = read_batch(transaction._txn, transaction._dbs, batch_id)
+        if batch is None:
+            return None
+        spans = {
+            member.sequence: [
+                SpanKey(task.trace_id, header[0]) for header in HEADER.iter_unpack(transaction.headers(member.sequence))
+            ]
+            for task in batch.tasks
+            for member in task.members
+        }
+        return batch, spans
+
+    def _ask(self, question):
+        return self.loop.run_until_complete(self.front._run(question))
+
+    def _places(self, transaction: Transaction) -> Counter[SpanKey]:
+        """Where every span is: open in the journal, sealed and not applied, or in the database."""
+        places: Counter[SpanKey] = Counter()
+        gone: dict[int, int] = {}
+        for stored, taken in transaction.fragments():
+            gone[stored.sequence] = taken
+            for position, header in enumerate(HEADER.iter_unpack(transaction.headers(stored.sequence))):
+                if not taken >> position & 1:
+                    places[SpanKey(stored.trace_id, header[0])] += 1
+        for batch in transaction.sealed_batches():
+            if batch.id in self.database.rows:
+                _, spans = self._read(transaction, batch.id)
+                for task in batch.tasks:
+                    for member in task.members:
+                        for position in member.positions:
+                            places[spans[member.sequence][position]] -= 1
+        for key in self.database.stored():
+            places[key] += 1
+        return places
+
+    @invariant()
+    def every_acknowledged_span_is_in_exactly_one_place(self) -> None:
+        if not hasattr(self, "front"):
+            return
+        places = self._ask(self._places)
+        foreign_gone = self.front.counters.foreign > 0
+        for key in self.acknowledged:
+            if BY_KEY[key].kind == "foreign" and foreign_gone and places[key] == 0:
+                continue
+            # A resend of what left the journal long ago is in the journal and in the database until it is applied.
+            assert places[key] == 1 or (self.aged and places[key] == 2), (BY_KEY[key], places[key])
+
+    @invariant()
+    def the_equation_balances(self) -> None:
+        if not hasattr(self, "front"):
+            return
+        counters = self.front.counters
+        assert counters.received == self.sent
+        assert counters.received == (
+            counters.duplicate + counters.open + counters.sealed + counters.foreign + counters.handed_over
+        )
+
+    def drain(self) -> None:
+        """All that can be stored is stored; then each lifecycle span is with its task, or an orphan."""
+        for _ in range(4):
+            self.time_passes(61)
+            while self.waiting:
+                found = self._ask(lambda transaction: self._read(transaction, self.waiting[0].id))
+                if found is not None:
+                    self.applied.append((self.waiting[0].id, self.database.apply(*found)))
+                self.waiting.pop(0)
+            while self.applied:
+                self.worker_reports()
+        if self.aged:
+            return
+        outer, inner = (SpanKey(TREE[index].trace_id, TREE[index].span_id) for index in (0, 5))
+        for point, members in self.database.points.items():
+            for key in members - {point}:
+                assert _task_above(key, self.acknowledged) == point
+        for key in (outer, inner):
+            if key in self.acknowledged:
+                assert key in self.database.points
+
+
+def _task_above(key: SpanKey, seen: set[SpanKey]) -> SpanKey | None:
+    piece = BY_KEY[key]
+    while piece.parent:
+        above = SpanKey(piece.trace_id, piece.parent.to_bytes(8, "big"))
+        if above not in seen:
+            return None
+        piece = BY_KEY[above]
+        if piece.kind == "task":
+            return above
+    return None
+
+
+TestJournalProtocol = JournalProtocol.TestCase
+TestJournalProtocol.settings = hypothesis_settings(max_examples=60, stateful_step_count=30, deadline=None)
