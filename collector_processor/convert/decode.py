@@ -1,0 +1,188 @@
+"""A sealed task's bytes → its decoded spans: only those that may say something, and only as deep as needed.
+
+A span that mentions no name of a convention is foreign: it is counted, and its header is read only where a chain of
+parents leads through it. A span that can't be decoded is kept raw and harms no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+from google.protobuf.message import DecodeError
+
+from collector_processor.convert import messages
+from collector_processor.convert.values import MAX_ITEMS, Attributes
+from collector_processor.errors import DamagedEntryError, UndecodableSpanError
+from collector_processor.model.facts import Anomaly, Problem
+from collector_processor.model.stages import RawTask, SpanKey, Undecodable
+from collector_processor.model.times import to_text
+
+STATUS_OK: Final = 1
+STATUS_ERROR: Final = 2
+
+_NO_SPAN: Final = bytes(8)
+
+
+class Origin(NamedTuple):
+    """Resource and instrumentation scope of a span, as bytes."""
+
+    resource: bytes
+    scope: bytes
+
+
+Head = tuple[str, str, str, str | None, str, str]
+"""What every fact begins with: fact id, trace id, span id, parent's span id, start, end."""
+
+
+class Span:
+    """A decoded span.
+
+    Ids are bytes and, as `*_hex`, hex; a root's `parent_id` is empty. Times, arrival included, are nanoseconds.
+    """
+
+    __slots__ = (
+        "arrived",
+        "attributes",
+        "end",
+        "message",
+        "origin",
+        "parent_hex",
+        "parent_id",
+        "raw",
+        "rest",
+        "span_hex",
+        "span_id",
+        "start",
+        "word",
+    )
+
+    def __init__(self, raw: bytes, origin: Origin, arrived: int, problems: list[Anomaly]) -> None:
+        self.raw = raw
+        self.arrived = arrived
+        self.message = message = _parse(raw)
+        self.origin = origin
+        self.span_id: bytes = message.span_id
+        self.span_hex = self.span_id.hex()
+        parent_id: bytes = message.parent_span_id
+        self.parent_id = b"" if parent_id == _NO_SPAN else parent_id
+        self.parent_hex = self.parent_id.hex() or None
+        self.word, _, self.rest = message.name.partition(" ")
+        """First word of the name, which tells what the span claims to be, and what follows it."""
+        self.start: int = message.start_time_unix_nano
+        self.end: int = message.end_time_unix_nano
+        self.attributes = Attributes(messages.span_attributes(message, raw), self.span_hex, problems)
+
+    def head(self, trace_id: str) -> Head:
+        """Return the first fields of this span's fact."""
+        span_id = self.span_hex
+        return (trace_id + span_id, trace_id, span_id, self.parent_hex, to_text(self.start), to_text(self.end))
+
+    def events(self, name: str) -> list[Any]:
+        """Return the first `MAX_ITEMS` events of one name, in the order of the span."""
+        events = [event for event in self.message.events if event.name == name]
+        if len(events) > MAX_ITEMS:
+            self.attributes.flag(name, Problem.SHORTENED, f"{len(events)} events, {MAX_ITEMS} kept")
+        return events[:MAX_ITEMS]
+
+
+class Decoded(NamedTuple):
+    """What was found in a sealed task: `spans` by id in order of arrival, the first of two with one id.
+
+    `foreign` are the raw bytes of the rest, `total` counts every span but the undecodable ones. `problems` is filled
+    while attributes are read.
+    """
+
+    spans: dict[bytes, Span]
+    foreign: Sequence[bytes]
+    undecodable: Sequence[Undecodable]
+    problems: list[Anomaly]
+    total: int
+
+
+def decode(task: RawTask) -> Decoded:
+    """Decode a task's spans as far as needed.
+
+    Raises:
+        DamagedEntryError: a payload is no `TracesData` or has no span at a position, so the journal's entry is not
+            what was written.
+    """
+    spans: dict[bytes, Span] = {}
+    foreign: list[bytes] = []
+    undecodable: list[Undecodable] = []
+    problems: list[Anomaly] = []
+    total = 0
+    for arrived, payload, positions in task.payloads:
+        for origin, raw in _select(payload, positions):
+            total += 1
+            if not (b"arbiter." in raw or b"gen_ai." in raw):
+                foreign.append(raw)
+                continue
+            try:
+                span = Span(raw, origin, arrived, problems)
+            except UndecodableSpanError as error:
+                span_id = messages.Header.FromString(raw).span_id
+                undecodable.append(Undecodable(SpanKey(task.sealed.trace_id, span_id), raw, str(error)))
+                foreign.append(raw)
+                continue
+            spans.setdefault(span.span_id, span)
+    return Decoded(spans, foreign, undecodable, problems, total - len(undecodable))
+
+
+class Ancestry:
+    """Who stands above whom in a task. The headers of foreign spans are read when a chain first needs them."""
+
+    def __init__(self, decoded: Decoded) -> None:
+        self._parents = {span_id: span.parent_id for span_id, span in decoded.spans.items()}
+        self._foreign = decoded.foreign
+
+    def above(self, span_id: bytes) -> Iterator[bytes]:
+        """Yield the ids above a span, nearest first, each once, also where parents form a circle.
+
+        The last one may be that of a span which is not here.
+        """
+        met = {span_id}
+        while (parent_id := self._parent(span_id)) and parent_id not in met:
+            yield parent_id
+            met.add(parent_id)
+            span_id = parent_id
+
+    def _parent(self, span_id: bytes) -> bytes | None:
+        parent_id = self._parents.get(span_id)
+        if parent_id is None and self._foreign:
+            for raw in self._foreign:
+                header = messages.Header.FromString(raw)
+                self._parents.setdefault(header.span_id, header.parent_span_id)
+            self._foreign = ()
+            parent_id = self._parents.get(span_id)
+        return None if parent_id == _NO_SPAN else parent_id
+
+
+def _parse(raw: bytes) -> Any:
+    try:
+        return messages.Span.FromString(raw)
+    except DecodeError as error:
+        raise UndecodableSpanError(f"attributes can't be decoded, send UTF-8 text and flat values: {error}") from None
+
+
+def _select(payload: bytes, positions: Sequence[int]) -> Iterator[tuple[Origin, bytes]]:
+    """Yield the spans at the given positions, counted through the payload, with where they come from."""
+    try:
+        traces = messages.Traces.FromString(payload)
+    except DecodeError as error:
+        raise DamagedEntryError(f"journalled payload of {len(payload)} bytes is no TracesData: {error}") from None
+    wanted = iter(sorted(positions))
+    position = next(wanted, None)
+    first = 0
+    for resource_spans in traces.resource_spans:
+        resource = b"".join(resource_spans.resource)
+        for scope_spans in resource_spans.scope_spans:
+            spans = scope_spans.spans
+            end = first + len(spans)
+            origin = Origin(resource, b"".join(scope_spans.scope))
+            while position is not None and position < end:
+                yield origin, spans[position - first]
+                position = next(wanted, None)
+            first = end
+    if position is not None:
+        raise DamagedEntryError(f"journalled payload of {len(payload)} bytes has {first} spans, none at {position}")

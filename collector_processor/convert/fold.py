@@ -1,0 +1,149 @@
+"""Facts → BenchmarkDataPoint. The fold is pure: equal facts give an equal record, in whatever order they came."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+from uuid import UUID, uuid5
+
+from collector_processor.convert.execution import Runs, execution_section, runs_of
+from collector_processor.convert.reward import reward_of
+from collector_processor.convert.sections import (
+    current_evaluation,
+    evaluation_section,
+    over,
+    routing_before,
+    routing_section,
+)
+from collector_processor.convert.turns import turns_of
+from collector_processor.convert.weights import adjusted_count
+from collector_processor.model.facts import Authorship, Caws, ExecutionFact, Facts, TaskFact
+from collector_processor.model.record import (
+    POINT_NAMESPACE,
+    SCHEMA_VERSION,
+    BenchmarkDataPoint,
+    Completeness,
+    Emitter,
+    Evaluation,
+    Outcome,
+    Provenance,
+    RlLabels,
+    Sampling,
+    Section,
+    State,
+    Task,
+)
+from collector_processor.model.times import is_possible
+
+_NO_AUTHORSHIP: Final = Authorship()
+
+
+class FoldSettings(NamedTuple):
+    """What a record depends on beside its facts: whose evaluation it carries (None: any with an overall score)."""
+
+    evaluator: str | None = None
+
+
+def point_id(trace_id: bytes, span_id: bytes) -> UUID:
+    """Return the id of the record of a task span: the same spans always give the same id."""
+    return uuid5(POINT_NAMESPACE, trace_id.hex() + span_id.hex())
+
+
+def fold(point: UUID, facts: Facts, revision: int, settings: FoldSettings) -> BenchmarkDataPoint:
+    """Fold a task's facts, in the order that `unite` gives them, into its record; the verdict is left to the guard.
+
+    Raises:
+        ValueError: the facts have no task.
+    """
+    task = facts.task
+    if task is None:
+        raise ValueError(f"facts of {point} have no task: a record exists only from its task span")
+    runs = runs_of(facts)
+    current = current_evaluation(facts.evaluations, settings.evaluator)
+    caws = over(current.caws if current else None, task.caws)
+    authorship = over(current.authorship if current else None, task.authorship) or _NO_AUTHORSHIP
+    evaluation = evaluation_section(current, facts, caws) if current else None
+    routing = routing_before(facts.routings, runs.decisive)
+    execution = execution_section(runs, evaluation.overall_score if evaluation else None)
+    seen = [Section.TASK]
+    if routing is not None:
+        seen.append(Section.ROUTING)
+    if execution is not None:
+        seen.append(Section.EXECUTION)
+    if evaluation is not None:
+        seen.append(Section.EVALUATION)
+    return BenchmarkDataPoint(
+        id=point,
+        timestamp=timestamp_of(task),
+        tenant_id=task.tenant,
+        schema_version=SCHEMA_VERSION,
+        revision=revision,
+        completeness=Completeness(tuple(seen), facts.ended_by, facts.truncated),
+        state=State.ACCEPTED,
+        verdict=None,
+        sampling=Sampling(
+            adjusted_count=adjusted_count(task.trace_state, task.sampler, is_root=task.parent_span_id is None)
+        ),
+        task=_task(task, caws),
+        routing=routing_section(routing) if routing else None,
+        execution=execution,
+        evaluation=evaluation,
+        rl_labels=_labels(task, runs, evaluation),
+        provenance=_provenance(task, authorship, caws),
+        caws=caws,
+        facts=facts,
+    )
+
+
+def timestamp_of(task: TaskFact) -> str:
+    """Return when the task was received: its start, or its arrival here where the start can't be true."""
+    return task.start if is_possible(task.start, task.received_at) else task.received_at
+
+
+def _task(task: TaskFact, caws: Caws | None) -> Task:
+    return Task(
+        id=task.task_id,
+        conversation_id=task.conversation_id,
+        type=task.type,
+        complexity=task.complexity,
+        group_id=task.group_id,
+        attempt=task.attempt,
+        requirements=task.requirements,
+        description=task.description,
+        caws_spec_id=caws.spec_id if caws else None,
+        parent_task_id=task.parent_task_id,
+    )
+
+
+def _labels(task: TaskFact, runs: Runs, evaluation: Evaluation | None) -> RlLabels:
+    reward = reward_of(task.type, evaluation, task.reward)
+    return RlLabels(
+        turns=turns_of(runs.executions, runs.tool_calls, runs.owners),
+        final_outcome=_outcome(runs.decisive),
+        total_reward=reward.total,
+        reward_terms=reward.terms,
+        reward_version=reward.version,
+    )
+
+
+def _outcome(execution: ExecutionFact | None) -> Outcome | None:
+    if execution is None or execution.success is None:
+        return None
+    if execution.partial_success:
+        return Outcome.PARTIAL
+    return Outcome.SUCCESS if execution.success else Outcome.FAILURE
+
+
+def _provenance(task: TaskFact, authorship: Authorship, caws: Caws | None) -> Provenance:
+    return Provenance(
+        trace_id=task.trace_id,
+        span_id=task.span_id,
+        ai_assisted=authorship.ai_assisted,
+        human_reviewed=authorship.human_reviewed,
+        commit_hash=authorship.commit_hash,
+        caws_version=caws.version if caws else None,
+        emitter=Emitter(task.emitter_id, task.emitter_sequence),
+        overhead_ms=task.overhead_ms,
+        sampler=task.sampler,
+        source=task.source,
+        convention=task.convention,
+    )

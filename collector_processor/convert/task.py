@@ -1,0 +1,53 @@
+"""One sealed task, from bytes to facts: the stage's way in."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from collector_processor.convert.adapter import Adapter
+from collector_processor.convert.arbiter import ArbiterAdapter, tenant_of
+from collector_processor.convert.decode import Decoded, decode
+from collector_processor.convert.source import describe
+from collector_processor.convert.union import arrange
+from collector_processor.model.facts import Facts
+from collector_processor.model.stages import Converted, LifecycleFact, RawTask, SealKind, SpanKey, Stray
+
+_ADAPTER: Final[Adapter] = ArbiterAdapter()
+
+
+def convert(raw: RawTask) -> Converted:
+    """Decode a sealed task and read its facts.
+
+    Where the task's own span is missing though it should be there (its attributes can't be decoded), the others are
+    handed on as strays, as those of an ORPHAN are: without that span there is no record to put them into.
+
+    Raises:
+        DamagedEntryError: a payload is not what the journal wrote.
+    """
+    sealed = raw.sealed
+    decoded = decode(raw)
+    facts = arrange(_ADAPTER.read(sealed, decoded))
+    if sealed.kind is SealKind.LATE or facts.task is not None:
+        return Converted(sealed, facts, (), decoded.undecodable, decoded.total)
+    return Converted(sealed, None, _strays(facts, decoded), decoded.undecodable, decoded.total)
+
+
+def _strays(facts: Facts, decoded: Decoded) -> list[Stray]:
+    """Return each lifecycle fact with what may lead to its task. A stray's key in hex is its fact's id."""
+    found: tuple[LifecycleFact, ...] = (*facts.routings, *facts.executions, *facts.tool_calls, *facts.evaluations)
+    strays = []
+    for fact in found:
+        identity = bytes.fromhex(fact.fact_id)
+        span = decoded.spans[bytes.fromhex(fact.span_id)]
+        strays.append(
+            Stray(
+                key=SpanKey(identity[:16], identity[16:]),
+                parent_id=span.parent_id or bytes(8),
+                fact=msgspec.structs.replace(fact, joined=True),
+                namespace=describe(span.origin).source.service_namespace,
+                tenant=tenant_of(span.attributes),
+            )
+        )
+    return strays

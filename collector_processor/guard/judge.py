@@ -1,0 +1,70 @@
+"""A record's verdict and state: what the gates find, weighed by their severities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+import msgspec
+
+from collector_processor.guard.findings import Context
+from collector_processor.guard.gates import GATES
+from collector_processor.model.record import BenchmarkDataPoint, FailedGate, Severity, State, Verdict
+from collector_processor.model.stages import GuardedPoint
+from otel_benchmark.attributes import TaskType
+
+MAX_REASONS: Final = 20
+"""Reasons of one gate and severity that are told; the rest is counted."""
+
+_PASSED: Final = Verdict(valid=True, rl_ready=True)
+_INVALID: Final = frozenset({Severity.ERROR, Severity.CRITICAL})
+
+
+class GateSettings(NamedTuple):
+    """What an operator may set: known task types and agents (none: any), clock skew, and severities by gate name."""
+
+    task_types: frozenset[str] = frozenset(TaskType)
+    agents: frozenset[str] = frozenset()
+    clock_skew_ms: float = 1000.0
+    severities: Mapping[str, Severity] = MappingProxyType({})
+
+
+def judge(point: BenchmarkDataPoint, settings: GateSettings, previous: State | None = None) -> GuardedPoint:
+    """Return the record with its verdict and state.
+
+    `previous` is the state that an earlier revision is in: what a person released or discarded stays so, unless a
+    critical gate fails. A gate's configured severity replaces its own; a milder case that a gate knows keeps its.
+    """
+    verdict = verdict_of(point, settings)
+    return GuardedPoint(msgspec.structs.replace(point, verdict=verdict, state=state_of(verdict, previous)))
+
+
+def verdict_of(point: BenchmarkDataPoint, settings: GateSettings) -> Verdict:
+    """Return what the gates find: one entry for each gate and severity."""
+    context = Context(settings.task_types, settings.agents, settings.clock_skew_ms)
+    failed: list[FailedGate] = []
+    for gate in GATES:
+        reasons: dict[Severity, list[str]] = {}
+        for reason, severity in gate.check(point, context):
+            weight = severity or settings.severities.get(gate.name, gate.severity)
+            reasons.setdefault(weight, []).append(reason)
+        failed += [FailedGate(gate.name, weight, _told(texts)) for weight, texts in reasons.items()]
+    if not failed:
+        return _PASSED
+    severities = {each.severity for each in failed}
+    valid = severities.isdisjoint(_INVALID)
+    return Verdict(valid, valid and Severity.INCOMPLETE not in severities, tuple(failed))
+
+
+def state_of(verdict: Verdict, previous: State | None) -> State:
+    """Return the state that follows from a verdict and from what a person decided before."""
+    critical = any(each.severity is Severity.CRITICAL for each in verdict.gates_failed)
+    if previous in (State.RELEASED, State.DISCARDED) and not critical:
+        return previous
+    return State.ACCEPTED if verdict.valid else State.QUARANTINED
+
+
+def _told(reasons: list[str]) -> str:
+    rest = len(reasons) - MAX_REASONS
+    return "; ".join(reasons[:MAX_REASONS]) + (f"; and {rest} more" if rest > 0 else "")
