@@ -1,0 +1,101 @@
+"""Which point a stray fact belongs to: what it links to, else its stored parent span, else its task id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from collector_processor.model.facts import EvaluationFact
+from collector_processor.model.stages import SpanKey, Stray
+from collector_processor.store.contribution import Contribution, decode_fact, fact_ids
+from collector_processor.store.database import Connection
+from collector_processor.store.rows import instant
+from collector_processor.store.statements import statement
+
+
+async def find_points(
+    connection: Connection, strays: Sequence[Stray], contributions: Iterable[Contribution], clock_skew: timedelta
+) -> dict[str, UUID]:
+    """The points of those strays that have one: fact id → point id.
+
+    `contributions` are of points whose key rows this transaction holds, though their records aren't written yet.
+    """
+    if not strays:
+        return {}
+    places = {fact_id: share.id for share in contributions for fact_id in (share.key.hex, *fact_ids(share.facts))}
+    # A span's own trace: the id of a fact made of an event doesn't begin with it.
+    traces = {each: each[:32] for stray in strays for each in references(stray)}
+    traces |= {stray.fact.fact_id: stray.fact.trace_id for stray in strays}
+    wanted = sorted(traces.keys() - places.keys())
+    rows = await connection.execute(
+        statement("points_with_spans"),
+        {"trace_ids": [bytes.fromhex(traces[each]) for each in wanted], "fact_ids": wanted},
+    )
+    places |= {row["fact_id"]: row["id"] for row in await rows.fetchall()}
+    return assign(strays, places, await _by_task(connection, strays, clock_skew))
+
+
+def references(stray: Stray) -> tuple[str, ...]:
+    """Fact ids that tell a stray's point, surest first: its own, those it links to, its parent's."""
+    links = stray.fact.links if isinstance(stray.fact, EvaluationFact) else ()
+    return (stray.fact.fact_id, *links, parent_of(stray))
+
+
+def assign(strays: Sequence[Stray], places: Mapping[str, UUID], by_task: Mapping[str, UUID]) -> dict[str, UUID]:
+    """Choose, given where spans are stored and what task ids mean. A stray goes where its parent goes, if it does."""
+    named = {stray.fact.fact_id: stray for stray in strays}
+    found: dict[str, UUID] = {}
+
+    def point_of(stray: Stray, below: frozenset[str]) -> UUID | None:
+        fact_id = stray.fact.fact_id
+        if fact_id in found:
+            return found[fact_id]
+        point = next((places[each] for each in references(stray) if each in places), None)
+        parent = named.get(parent_of(stray))
+        if point is None and parent is not None and parent.fact.fact_id not in below:
+            point = point_of(parent, below | {fact_id})
+        point = point or by_task.get(fact_id)
+        if point is not None:
+            found[fact_id] = point
+        return point
+
+    for stray in strays:
+        point_of(stray, frozenset({stray.fact.fact_id}))
+    return found
+
+
+def stray_of(row: Mapping[str, str]) -> Stray:
+    """A waiting stray from its row. Raises msgspec.DecodeError."""
+    fact = decode_fact(row["kind"], row["fact"])
+    identity = bytes.fromhex(fact.fact_id)
+    return Stray(
+        SpanKey(identity[:16], identity[16:]),
+        bytes.fromhex(row["parent_id"][32:]),
+        fact,
+        row["namespace"],
+        row["tenant"],
+    )
+
+
+def parent_of(stray: Stray) -> str:
+    """Fact id that its parent span has."""
+    return stray.fact.trace_id + stray.parent_id.hex()
+
+
+async def _by_task(connection: Connection, strays: Sequence[Stray], clock_skew: timedelta) -> dict[str, UUID]:
+    named = [stray for stray in strays if stray.fact.task_id is not None]
+    if not named:
+        return {}
+    rows = await connection.execute(
+        statement("points_of_tasks"),
+        {
+            "fact_ids": [stray.fact.fact_id for stray in named],
+            "task_ids": [stray.fact.task_id for stray in named],
+            "namespaces": [stray.namespace for stray in named],
+            "tenants": [stray.tenant for stray in named],
+            "times": [instant(stray.fact.start) for stray in named],
+            "clock_skew": clock_skew,
+        },
+    )
+    return {row["fact_id"]: row["id"] for row in await rows.fetchall()}

@@ -1,0 +1,171 @@
+"""One point, before and after: unite what is stored with what came, fold again where that changed something.
+
+Pure: the write path locks and reads before, and writes after. Every span that came is counted here, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from collector_processor.model.facts import Facts
+from collector_processor.model.record import BenchmarkDataPoint, State
+from collector_processor.model.stages import LifecycleFact, Revise, SpanKey
+from collector_processor.store.contribution import Contribution, Unite, fact_ids, facts_of, span_ids, weight
+from collector_processor.store.rows import instant, row, withheld
+from collector_processor.store.tally import Tally
+
+AWAITED: Final = "awaited"
+ERASED: Final = "erased"
+TOMBSTONES: Final = frozenset({State.DISCARDED.value, ERASED})
+
+
+class Held(NamedTuple):
+    """What the database has of a point, read under its lock. `facts` are of the record, or wait for their task."""
+
+    key: SpanKey
+    state: str
+    spans: int
+    record: BenchmarkDataPoint | None
+    facts: Facts | None
+
+
+class Brought(NamedTuple):
+    """What comes to a point: a batch's share, stray facts of the same batch, and stray facts that waited."""
+
+    contribution: Contribution | None = None
+    arriving: Sequence[LifecycleFact] = ()
+    waiting: Sequence[LifecycleFact] = ()
+
+    def plus(self, fact: LifecycleFact, *, waits: bool) -> Brought:
+        """The same and one more stray fact."""
+        if waits:
+            return self._replace(waiting=(*self.waiting, fact))
+        return self._replace(arriving=(*self.arriving, fact))
+
+
+class Key(NamedTuple):
+    """A row of point_keys, in the order of its columns."""
+
+    id: UUID
+    trace_id: bytes
+    span_id: bytes
+    timestamp: datetime | None
+    task_id: str | None
+    namespace: str | None
+    tenant: str | None
+    started: datetime | None
+    ended: datetime | None
+    revision: int
+    state: str
+    spans: int
+
+
+@dataclass(slots=True)
+class Merged:
+    """What is to be written: a key with a row, a key with facts that await their task, or neither, as nothing changed.
+
+    `replaced` is the time of the row that the new one stands in for; `moved` counts strays that waited until now.
+    """
+
+    key: Key | None = None
+    row: tuple[Any, ...] | None = None
+    awaited: bytes | None = None
+    replaced: datetime | None = None
+    tally: Tally = field(default_factory=Tally)
+    moved: Tally = field(default_factory=Tally)
+
+
+def merge(key: tuple[UUID, SpanKey], held: Held | None, brought: Brought, revise: Revise, unite: Unite) -> Merged:
+    """Unite and count. Whatever `revise` raises passes through, ValueError where the record can't be a row."""
+    merged = Merged()
+    if held is not None and held.state in TOMBSTONES:
+        _bury(held.state, brought, merged)
+        return merged
+    before = held.facts if held else None
+    facts = _take_in(before, brought, unite, merged)
+    if before is not None and unite(before, facts) == unite(before, before):
+        return merged
+    spans = (held.spans if held else 0) + merged.tally.in_points + merged.moved.in_points
+    if facts.task is None:
+        merged.awaited = msgspec.json.encode(facts)
+        merged.key = Key(key[0], *key[1], None, None, None, None, None, None, 0, AWAITED, spans)
+        return merged
+    previous = held.record if held else None
+    point = revise(key[0], facts, previous.revision + 1 if previous else 1).point
+    if previous is not None:
+        point = carry_over(previous, point)
+        merged.replaced = instant(previous.timestamp)
+        merged.tally.revised += 1
+    else:
+        merged.tally.accepted += point.state is State.ACCEPTED
+        merged.tally.quarantined += point.state is State.QUARANTINED
+    merged.row = row(point)
+    merged.key = key_of(point, spans)
+    return merged
+
+
+def carry_over(previous: BenchmarkDataPoint, revised: BenchmarkDataPoint) -> BenchmarkDataPoint:
+    """What a revision may not change: the time that is part of the key, and a person's decision.
+
+    A released record is quarantined again only when a critical gate fails.
+    """
+    released = previous.state is State.RELEASED and not withheld(revised)
+    return msgspec.structs.replace(
+        revised, timestamp=previous.timestamp, state=State.RELEASED if released else revised.state
+    )
+
+
+def key_of(point: BenchmarkDataPoint, spans: int) -> Key:
+    """The key row of a stored record."""
+    task = point.facts.task
+    if task is None:
+        raise ValueError("facts.task is null: a record exists only from its ended task span")
+    return Key(
+        point.id,
+        bytes.fromhex(point.provenance.trace_id),
+        bytes.fromhex(point.provenance.span_id),
+        instant(point.timestamp),
+        task.task_id,
+        task.source.service_namespace,
+        task.tenant,
+        instant(task.start),
+        instant(task.end),
+        point.revision,
+        point.state.value,
+        spans,
+    )
+
+
+def _bury(state: str, brought: Brought, merged: Merged) -> None:
+    """Nothing comes back to a tombstone."""
+    came = sum(map(weight, brought.arriving)) + (brought.contribution.spans if brought.contribution else 0)
+    setattr(merged.tally, state, came)
+    setattr(merged.moved, state, sum(map(weight, brought.waiting)))
+
+
+def _take_in(before: Facts | None, brought: Brought, unite: Unite, merged: Merged) -> Facts:
+    """All facts together; those that waited came first, so a later copy of one is the duplicate."""
+    facts = before
+    for some, tally in ((brought.waiting, merged.moved), (brought.arriving, merged.tally)):
+        for fact in some:
+            if facts is not None and fact.fact_id in fact_ids(facts):
+                tally.duplicate += weight(fact)
+                continue
+            tally.in_points += weight(fact)
+            facts = unite(facts, facts_of(fact)) if facts is not None else facts_of(fact)
+    share = brought.contribution
+    if share is None:
+        assert facts is not None, "a point without a row is written only for what a batch brings to it"
+        return facts
+    known: frozenset[str] = frozenset() if facts is None else fact_ids(facts)
+    news = fact_ids(share.facts) - known
+    spans = span_ids(share.facts)
+    merged.tally.in_points += len(spans & news) + (share.silent if news else 0)
+    merged.tally.duplicate += share.repeated + len(spans - news) + (0 if news else share.silent)
+    return unite(facts, share.facts) if facts is not None else share.facts

@@ -1,0 +1,189 @@
+"""The store: applies prepared batches to PostgreSQL, exactly once in effect however often they are given.
+
+One transaction a batch. The ledger row comes first, so a batch that was applied is only looked up; what the database
+won't take for a reason of its own is found by halving inside savepoints, and refused, while the others are stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+import msgspec
+import psycopg
+
+from collector_processor.model.stages import Applied, PreparedBatch, Refused, Revise, Stray
+from collector_processor.store.contribution import Contribution, Unite, group, weight
+from collector_processor.store.database import Connection, Database, describe
+from collector_processor.store.joining import stray_of
+from collector_processor.store.merge import Brought
+from collector_processor.store.statements import statement
+from collector_processor.store.tally import Tally
+from collector_processor.store.writing import First, Rules, UnfitError, Work, write
+
+_ONE_TOO_MANY: Final = (
+    UnfitError,
+    # A value that has no form in PostgreSQL: psycopg tells these as Python's own errors.
+    ValueError,
+    OverflowError,
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    psycopg.errors.ProgramLimitExceeded,
+)
+"""Errors that one record causes. Halving finds it."""
+
+_TOO_MANY: Final = (psycopg.errors.ConfigurationLimitExceeded,)
+"""TimescaleDB decompresses only so many rows a statement: fewer at a time go through."""
+
+_SWEEP_PAGE: Final = 500
+_REASON_LENGTH: Final = 500
+"""Characters of an error that the ledger keeps."""
+
+
+class PostgresStore:
+    """Data points in PostgreSQL.
+
+    Args:
+        database: where; opened and closed by whoever made it.
+        revise: folds and judges the facts of a point (see `model.stages.Revise`).
+        unite: unites two sets of facts.
+        clock_skew: how far the clocks of two machines may be apart when a fact looks for its task by id.
+    """
+
+    def __init__(
+        self, database: Database, revise: Revise, unite: Unite, *, clock_skew: timedelta = timedelta(seconds=1)
+    ) -> None:
+        self._database = database
+        self._rules = Rules(revise, unite, clock_skew)
+
+    async def apply(self, batch: PreparedBatch) -> Applied:
+        """Store a batch and return its ledger row; a batch that was applied before returns the one of that time.
+
+        Raises StoreError where nothing of it was stored; `transient` says whether trying again may help.
+        """
+        grouped = group(batch, self._rules.unite)
+        tally = Tally(
+            duplicate=grouped.repeated,
+            discarded=grouped.speechless,
+            undecodable=len(grouped.undecodable),
+            refused=list(batch.refused),
+        )
+        # Folding is most of the work, so it is done before anything is locked; a point that exists folds again.
+        items: list[First | Stray] = [*self._fold(grouped.contributions, tally), *grouped.strays]
+        async with self._database.writing() as connection:
+            opened = await connection.execute(statement("open_batch"), {"batch_id": batch.id})
+            if await opened.fetchone() is None:
+                before = await _outcome(connection, batch.id)
+                assert before is not None, "the ledger row that is in the way is committed and never deleted"
+                return msgspec.structs.replace(before, undecodable_spans=tuple(grouped.undecodable))
+            tally.add(await self._store(connection, items))
+            await _close(connection, batch.id, tally, grouped.undecodable)
+        return tally.applied(grouped.undecodable)
+
+    async def outcome(self, batch_id: UUID) -> Applied | None:
+        """The ledger row of a batch, None where it was not applied. Undecodable spans are without their bytes."""
+        async with self._database.writing() as connection:
+            return await _outcome(connection, batch_id)
+
+    async def join_orphans(self) -> int:
+        """Join the waiting strays whose point is known by now; returns how many. Doing it again changes nothing."""
+        joined, after = 0, ""
+        while True:
+            async with self._database.writing() as connection:
+                rows = await connection.execute(statement("waiting_strays"), {"after": after, "page": _SWEEP_PAGE})
+                page = await rows.fetchall()
+                if not page:
+                    return joined
+                after = page[-1]["fact_id"]
+                joined += await self._join(connection, [stray_of(row) for row in page])
+
+    def _fold(self, shares: Sequence[Contribution], tally: Tally) -> list[First]:
+        firsts = []
+        for share in shares:
+            try:
+                merged = self._rules.merge(share.id, share.key, None, Brought(share))
+            except UnfitError as error:
+                tally.refused.append(_refusal(share, error))
+            else:
+                firsts.append(First(share, merged))
+        return firsts
+
+    async def _store(self, connection: Connection, items: Sequence[First | Stray]) -> Tally:
+        """Store what can be stored; the rest is in the tally's `refused`."""
+        if not items:
+            return Tally()
+        work = Work(
+            [item for item in items if isinstance(item, First)], [item for item in items if isinstance(item, Stray)]
+        )
+        try:
+            async with connection.transaction():
+                tally, moved = await write(connection, work, self._rules)
+                if moved.joined:
+                    await _move(connection, "join", moved)
+                    tally.joined = moved.joined
+                return tally
+        except _ONE_TOO_MANY as error:
+            if len(items) == 1:
+                item = items[0]
+                return Tally(refused=[_refusal(item.share if isinstance(item, First) else item, error)])
+        except _TOO_MANY:
+            if len(items) == 1:
+                raise
+        middle = len(items) // 2
+        tally = await self._store(connection, items[:middle])
+        tally.add(await self._store(connection, items[middle:]))
+        return tally
+
+    async def _join(self, connection: Connection, strays: Sequence[Stray]) -> int:
+        """Join what can be joined; a stray that its record can't take goes on waiting."""
+        try:
+            async with connection.transaction():
+                tally, moved = await write(connection, Work(waiting=strays), self._rules)
+                moved.revised = tally.revised
+                if moved.joined:
+                    await _move(connection, "join", moved)
+                return moved.joined
+        except (*_ONE_TOO_MANY, *_TOO_MANY):
+            if len(strays) == 1:
+                return 0
+        middle = len(strays) // 2
+        return await self._join(connection, strays[:middle]) + await self._join(connection, strays[middle:])
+
+
+def _refusal(item: Contribution | Stray, error: Exception) -> Refused:
+    reason = describe(error) if isinstance(error, psycopg.Error) else str(error)
+    reason = reason.replace("\0", "").encode(errors="replace").decode()[:_REASON_LENGTH]
+    if isinstance(item, Contribution):
+        return Refused(*item.key, item.spans, reason)
+    fact = item.fact
+    return Refused(bytes.fromhex(fact.trace_id), bytes.fromhex(fact.span_id), weight(fact), reason)
+
+
+async def _outcome(connection: Connection, batch_id: UUID) -> Applied | None:
+    row = await (await connection.execute(statement("outcome"), {"batch_id": batch_id})).fetchone()
+    if row is None:
+        return None
+    listed = {name: msgspec.json.decode(row.pop(name)) for name in ("refused", "undecodable_spans")}
+    return msgspec.convert({**row, **listed}, Applied)
+
+
+async def _close(
+    connection: Connection, batch_id: UUID, tally: Tally, undecodable: Sequence[tuple[bytes, bytes, bytes, str]]
+) -> None:
+    # Raw spans may hold anything, so they stay in the journal.
+    named = [(trace_id, span_id, b"", reason) for trace_id, span_id, _, reason in undecodable]
+    await connection.execute(
+        statement("close_batch"),
+        {
+            "batch_id": batch_id,
+            **tally.counts(),
+            "refused": msgspec.json.encode(tally.refused).decode(),
+            "undecodable_spans": msgspec.json.encode(named).decode(),
+        },
+    )
+
+
+async def _move(connection: Connection, kind: str, moved: Tally) -> None:
+    await connection.execute(statement("move_spans"), {"kind": kind, **moved.counts()})

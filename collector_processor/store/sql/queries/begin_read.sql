@@ -1,0 +1,6 @@
+-- Settings of one transaction that answers a person's query.
+SELECT
+    set_config('role', 'benchmark_reader', true),
+    set_config('transaction_read_only', 'on', true),
+    set_config('timezone', 'UTC', true),
+    set_config('statement_timeout', %(timeout)s, true);

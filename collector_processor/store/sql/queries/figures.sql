@@ -1,0 +1,55 @@
+-- One row: the ledger's sums beside what the tables hold, and the collection's metrics of the last 24 hours.
+WITH ledger AS (
+    SELECT
+        coalesce(sum(in_points + duplicate + orphaned + discarded + erased) FILTER (WHERE kind = 'batch'), 0) AS spans,
+        coalesce(sum(duplicate), 0) AS duplicate,
+        coalesce(sum(discarded), 0) AS discarded,
+        coalesce(sum(erased), 0) AS erased,
+        coalesce(sum(accepted), 0) AS accepted,
+        coalesce(sum(quarantined), 0) AS quarantined
+    FROM benchmark_data.batches
+),
+day AS (
+    SELECT
+        count(*) FILTER (WHERE timestamp >= date_trunc('day', now(), 'UTC')) AS today,
+        count(*) FILTER (WHERE timestamp >= now() - interval '1 hour') AS hour,
+        array_agg(DISTINCT agent_id) FILTER (WHERE agent_id IS NOT NULL) AS agents,
+        array_agg(DISTINCT task_type) FILTER (WHERE task_type IS NOT NULL) AS task_types
+    FROM benchmark_data.points
+    WHERE timestamp >= now() - interval '24 hours' AND timestamp <= now() AND state <> 'discarded'
+),
+complexities AS (
+    SELECT jsonb_object_agg(complexity, points) AS distribution
+    FROM (
+        SELECT complexity, count(*) AS points
+        FROM benchmark_data.points
+        WHERE timestamp >= now() - interval '24 hours' AND complexity IS NOT NULL AND state <> 'discarded'
+        GROUP BY complexity
+    ) AS counted
+),
+recent AS (
+    SELECT avg((record #>> '{provenance,overheadMs}')::double precision) AS overhead
+    FROM (SELECT record FROM benchmark_data.points ORDER BY timestamp DESC LIMIT 200) AS latest
+)
+SELECT
+    ledger.spans AS ledger_spans,
+    (
+        SELECT coalesce(sum(spans), 0) FROM benchmark_data.point_keys WHERE state NOT IN ('discarded', 'erased')
+    ) AS ledger_in_points,
+    ledger.duplicate AS ledger_duplicate,
+    (SELECT coalesce(sum(spans), 0) FROM benchmark_data.strays WHERE id IS NULL) AS ledger_orphaned,
+    ledger.discarded AS ledger_discarded,
+    ledger.erased AS ledger_erased,
+    day.today AS data_points_collected_today,
+    day.hour AS data_points_per_hour,
+    (ledger.accepted + ledger.quarantined)::bigint AS total_data_points,
+    CASE
+        WHEN ledger.accepted + ledger.quarantined > 0
+            THEN (ledger.quarantined / (ledger.accepted + ledger.quarantined))::double precision
+    END AS validation_failure_rate,
+    day.agents AS agents_covered,
+    day.task_types AS task_types_covered,
+    complexities.distribution AS complexity_distribution,
+    recent.overhead AS avg_collection_latency_ms,
+    pg_database_size(current_database()) AS database_bytes
+FROM ledger, day, complexities, recent;

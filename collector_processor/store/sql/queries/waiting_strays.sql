@@ -1,0 +1,16 @@
+-- A page of waiting strays whose task, traces or parent are known by now; what another transaction joins is left to it.
+SELECT fact_id, parent_id, kind, namespace, tenant, fact::text AS fact, id
+FROM benchmark_data.strays AS stray
+WHERE
+    id IS NULL
+    AND fact_id > %(after)s
+    AND (
+        EXISTS (SELECT FROM benchmark_data.point_keys AS key WHERE key.task_id = stray.task_id)
+        OR EXISTS (SELECT FROM benchmark_data.point_keys AS key WHERE key.trace_id = ANY (stray.traces))
+        OR EXISTS (
+            SELECT FROM benchmark_data.strays AS parent WHERE parent.fact_id = stray.parent_id AND parent.id IS NOT NULL
+        )
+    )
+ORDER BY fact_id
+LIMIT %(page)s
+FOR UPDATE OF stray SKIP LOCKED;
