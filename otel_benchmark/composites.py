@@ -55,6 +55,11 @@ def candidates(items: Any, read: Callable[[Any, Attributes], None]) -> Attribute
             _set(entry, a.ROUTING_CANDIDATE_SCORES, number(value))
         if a.ROUTING_CANDIDATE_IDS in entry:
             rows.append(entry)
+    return arrays(rows)
+
+
+def arrays(rows: list[Attributes]) -> Attributes:
+    """Return parallel arrays of the columns that any row has."""
     return {name: [row.get(name) for row in rows] for name in _ARRAYS if any(name in row for row in rows)}
 
 

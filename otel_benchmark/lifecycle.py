@@ -1,0 +1,228 @@
+"""The API for arbiters that can be edited: each lifecycle span as a context manager and as a decorator.
+
+    with task(id="t-1", type="research", tenant_id="acme") as current:
+        with route(router="bandit") as decision:
+            decision.record(selected_id="a-7", strategy="multi-armed-bandit", propensity=0.9)
+            decision.candidate("a-7", score=0.8)
+
+    @tool_call
+    async def read_file(path: str) -> str: ...
+
+Both forms work in sync and async code. A decorated function is read like a target of the environment, by mapping and
+common names; keywords are fields of the span, dots written as underscores (`selected_id` for `selected.id`).
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
+
+from otel_benchmark import attributes as a
+from otel_benchmark import composites
+from otel_benchmark.attributes import Kind
+from otel_benchmark.fields import Value
+from otel_benchmark.inputs import Signature
+from otel_benchmark.plans import Plan
+from otel_benchmark.runtime import RUNTIME
+from otel_benchmark.spans import open_span
+from otel_benchmark.vocabulary import CANDIDATES, FIELDS, GATES, ITEM_FIELDS, TURNS
+from otel_benchmark.wrappers import plan_for, wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from opentelemetry.trace import Span
+
+    from otel_benchmark.extract import Attributes
+    from otel_benchmark.fields import Field
+    from otel_benchmark.spans import LifecycleSpan
+
+logger = logging.getLogger(__name__)
+
+_F = TypeVar("_F", bound="Callable[..., Any]")
+_NO_PARAMETERS: Final = Signature((), open_ended=False, bound=False)
+_warned: set[tuple[str, str]] = set()
+
+
+class Recording:
+    """An open span of the API: what is known of it is added while it runs and written when it ends."""
+
+    def __init__(self, kind: Kind, active: LifecycleSpan | None) -> None:
+        self._kind = kind
+        self._active = active
+        self._candidates: list[Attributes] = []
+
+    @property
+    def span(self) -> Span | None:
+        """The OpenTelemetry span, None where none could be opened."""
+        return self._active.span if self._active is not None else None
+
+    def record(self, outcome: Any = None, /, **fields: Any) -> None:
+        """Add what an object says, read like a returned value, and single fields; fields win."""
+        active = self._active
+        if active is None:
+            return
+        found = attributes_of(self._kind, fields)
+        active.recorded.update(found)
+        if outcome is not None:
+            active.events += active.plan.read_result(outcome, active.recorded, tools_are_numbered=False)
+
+    def candidate(self, agent_id: str, **fields: Any) -> None:
+        """Add an agent that the router considered: score, reason, propensity, capability_score and so on."""
+        if self._active is not None:
+            self._candidates.append(_item(CANDIDATES, {"id": agent_id, **fields}))
+
+    def gate(self, name: str, **fields: Any) -> None:
+        """Add a quality gate or criterion of an evaluation: passed, score, threshold, mandatory, label, explanation."""
+        if self._active is not None:
+            self._active.events.append((a.GEN_AI_EVALUATION_EVENT, _item(GATES, {"name": name, **fields})))
+
+    def turn(self, number: int | None = None, **fields: Any) -> None:
+        """Add a turn of an execution that called no tool: information_gain, task_progress, reward and so on."""
+        if self._active is not None:
+            self._active.events.append((a.TURN_EVENT, _item(TURNS, {"number": number, **fields})))
+
+    def close(self, error: BaseException | None) -> None:
+        """End the span; the context manager calls it."""
+        active = self._active
+        if active is None:
+            return
+        if self._candidates:
+            active.recorded.update(composites.arrays(self._candidates))
+        active.close(None, error)
+
+
+class Lifecycle:
+    """One of `task, route, execution, tool_call, evaluation`, configured: enter it, or decorate with it."""
+
+    def __init__(self, kind: Kind, fields: dict[str, Any]) -> None:
+        self._kind = kind
+        self._router = fields.pop("router", None) if kind is Kind.ROUTE else None
+        self._given = attributes_of(kind, fields)
+        self._open: list[Recording] = []
+
+    def __call__(self, function: _F) -> _F:
+        """Decorate a function, or a class that has `__call__`."""
+        decorated: _F = _decorate(self._kind, function, self._given)
+        return decorated
+
+    def __enter__(self) -> Recording:
+        plan = Plan(RUNTIME.vocabulary(self._kind), self, self, _NO_PARAMETERS, self._router)
+        recording = Recording(self._kind, open_span(plan, (), {}, self._given))
+        self._open.append(recording)
+        return recording
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._open.pop().close(error)
+
+    async def __aenter__(self) -> Recording:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, traceback)
+
+
+@overload
+def task(function: _F, /) -> _F: ...
+@overload
+def task(**fields: Any) -> Lifecycle: ...
+def task(function: Any = None, /, **fields: Any) -> Any:
+    """Record a task, the unit of the benchmark: id, type, complexity, requirements, tenant_id, group_id and so on."""
+    return _lifecycle(Kind.TASK, function, fields)
+
+
+@overload
+def route(function: _F, /) -> _F: ...
+@overload
+def route(**fields: Any) -> Lifecycle: ...
+def route(function: Any = None, /, **fields: Any) -> Any:
+    """Record a routing decision: router (its name), selected_id, strategy, confidence, propensity and so on."""
+    return _lifecycle(Kind.ROUTE, function, fields)
+
+
+@overload
+def execution(function: _F, /) -> _F: ...
+@overload
+def execution(**fields: Any) -> Lifecycle: ...
+def execution(function: Any = None, /, **fields: Any) -> Any:
+    """Record an agent's execution: agent_id, agent_name, model, success, input_tokens, cost_usd and so on."""
+    return _lifecycle(Kind.EXECUTION, function, fields)
+
+
+@overload
+def tool_call(function: _F, /) -> _F: ...
+@overload
+def tool_call(**fields: Any) -> Lifecycle: ...
+def tool_call(function: Any = None, /, **fields: Any) -> Any:
+    """Record a tool call: name, call_id, success, effective, turn_number, turn_reward and so on."""
+    return _lifecycle(Kind.TOOL_CALL, function, fields)
+
+
+@overload
+def evaluation(function: _F, /) -> _F: ...
+@overload
+def evaluation(**fields: Any) -> Lifecycle: ...
+def evaluation(function: Any = None, /, **fields: Any) -> Any:
+    """Record an evaluation: overall_score, rubric_format, caws_compliant, a late one's task_id and so on."""
+    return _lifecycle(Kind.EVALUATION, function, fields)
+
+
+def attributes_of(kind: Kind, fields: dict[str, Any]) -> Attributes:
+    """Return the attributes of fields given by keyword; an unknown one or a wrong type is one warning, and left out."""
+    known = {field.key.replace(".", "_"): field for field in FIELDS[kind] if field.value is not Value.ITEMS}
+    return _convert(kind.name.lower(), known, fields)
+
+
+def _lifecycle(kind: Kind, function: Any, fields: dict[str, Any]) -> Any:
+    if function is not None:
+        return _decorate(kind, function, None)
+    return Lifecycle(kind, fields)
+
+
+def _decorate(kind: Kind, function: Any, given: Attributes | None) -> Any:
+    if isinstance(function, (staticmethod, classmethod)):
+        inner = function.__func__
+        plan = plan_for(kind, (kind, inner.__qualname__), inner, owned=isinstance(function, classmethod))
+        return type(function)(wrap(inner, plan, given))
+    if not callable(function) or isinstance(function, type):
+        _warn(kind.name.lower(), repr(function), "can't be decorated: decorate a function or a method")
+        return function
+    owned = _is_method(function)
+    key = function.__name__ if owned else getattr(function, "__qualname__", repr(function))
+    return wrap(function, plan_for(kind, (kind, key), function, owned=owned, bound=owned), given)
+
+
+def _is_method(function: Any) -> bool:
+    # A decorator sees a plain function: one written in a class body has the class in its qualified name.
+    parent = getattr(function, "__qualname__", "").rpartition(".")[0]
+    return bool(parent) and not parent.endswith("<locals>")
+
+
+def _item(key: str, fields: dict[str, Any]) -> Attributes:
+    return _convert(key, {field.key: field for field in ITEM_FIELDS[key]}, fields)
+
+
+def _convert(where: str, known: dict[str, Field], fields: dict[str, Any]) -> Attributes:
+    found: Attributes = {}
+    for name, value in fields.items():
+        field = known.get(name)
+        if field is None:
+            _warn(where, name, f"is no field; known are {', '.join(sorted(known))}")
+        elif value is None or (field.value is Value.CONTENT and not RUNTIME.settings.capture_content):
+            continue
+        elif (converted := field.convert(value)) is None:
+            _warn(where, name, f"takes {field.value.value}, not {type(value).__name__}")
+        else:
+            found.update(dict.fromkeys(field.attributes, converted))
+    return found
+
+
+def _warn(where: str, name: str, problem: str) -> None:
+    if (where, name) not in _warned:
+        _warned.add((where, name))
+        logger.warning("otel_benchmark %s: %s %s", where, name, problem)
