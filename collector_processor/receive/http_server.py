@@ -108,7 +108,7 @@ class _Connection(HttpToolsProtocol):
 
     _deadline: asyncio.TimerHandle | None = None
     _head_bytes = 0
-    _in_head = True
+    """Bytes of a head that is not whole yet."""
     _in_body = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
@@ -120,23 +120,23 @@ class _Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if not self._in_body:
+            self._head_bytes += len(data)
         super().data_received(data)
-        if not self._in_head or self.transport.is_closing():
+        if not self._head_bytes or self.transport.is_closing():
             return
-        self._head_bytes += len(data)
         if self._head_bytes > MAX_HEAD_BYTES:
             self.send_400_response(f"The request's head is larger than {MAX_HEAD_BYTES} bytes")
         elif self._deadline is None:
             self._close_in(HEAD_TIMEOUT)
 
     def on_headers_complete(self) -> None:
-        self._in_head, self._in_body = False, True
+        self._in_body, self._head_bytes = True, 0
         self._keep_open()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        self._in_head, self._in_body = True, False
-        self._head_bytes = 0
+        self._in_body = False
         self._keep_open()
         super().on_message_complete()
 
