@@ -1,0 +1,64 @@
+"""The database as commands see it: opened for as long as one takes, asked, and left as it was.
+
+With the embedded database and no processor running, the server is started for the command's own duration.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from collector_processor.config import EMBEDDED, Settings
+from collector_processor.store.embedded import EmbeddedServer, locate
+from collector_processor.store.embedded.binaries import wheel_binaries
+
+_READER: Final = "-c role=benchmark_reader -c default_transaction_read_only=on -c search_path=benchmark,public"
+
+
+def embedded_directory(settings: Settings) -> Path:
+    """Where the embedded server keeps its cluster."""
+    return settings.data_dir / "database"
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[str]:
+    """The owner's URL of a database that answers as long as the block takes. Raises StoreError."""
+    if settings.database_url != EMBEDDED:
+        yield settings.database_url
+        return
+    with EmbeddedServer(embedded_directory(settings)) as server:
+        yield server.url
+
+
+def running_url(settings: Settings) -> str | None:
+    """The owner's URL, password included; None where the embedded server doesn't run now."""
+    if settings.database_url != EMBEDDED:
+        return settings.database_url
+    return locate(embedded_directory(settings))
+
+
+def open_psql(url: str) -> int:
+    """Hand the terminal to psql (the system's, else the embedded one), as the role that may only read.
+
+    Returns psql's exit code. Raises EmbeddedServerError where there is neither.
+    """
+    program = shutil.which("psql") or str(wheel_binaries() / "psql")
+    parameters = conninfo_to_dict(url)
+    # Arguments are seen by everybody on the machine, the environment is not.
+    secret = {"PGPASSWORD": str(parameters.pop("password"))} if "password" in parameters else {}
+    parameters["options"] = f"{parameters.get('options') or ''} {_READER}".strip()
+    # Ctrl-C cancels a query of psql and doesn't end this command. (SIG_IGN would be inherited, a handler isn't.)
+    ours = signal.signal(signal.SIGINT, lambda _number, _frame: None)
+    try:
+        command = [program, make_conninfo("", **parameters)]
+        return subprocess.run(command, env=os.environ | secret, check=False).returncode  # noqa: S603 - no shell
+    finally:
+        signal.signal(signal.SIGINT, ours)

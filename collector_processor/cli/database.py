@@ -1,0 +1,58 @@
+"""`database url`, `database migrate`, `database check`."""
+
+from __future__ import annotations
+
+import argparse
+
+from collector_processor.cli.commands import Commands
+from collector_processor.cli.configuration import load_settings
+from collector_processor.cli.output import add_formats, print_json, print_table, say
+
+
+def add_to(commands: Commands) -> None:
+    """Add the group `database`."""
+    group = commands.group("database", "the PostgreSQL that holds the records")
+    url = group.add("url", "the connection string for other tools, password included")
+    url.set_defaults(run=_url)
+    migrate = group.add("migrate", "bring the schema to this version's; `serve` does it by itself")
+    add_formats(migrate)
+    migrate.set_defaults(run=_migrate)
+    check = group.add("check", "which edition it is, and which features are in use")
+    add_formats(check)
+    check.set_defaults(run=_check)
+
+
+def _url(options: argparse.Namespace) -> int:
+    from collector_processor.app import access
+
+    settings = load_settings(options)
+    url = access.running_url(settings)
+    if url is None:
+        say("otel-benchmark: the embedded server doesn't run: it does while `otel-benchmark serve` or `sql` does")
+        return 1
+    print(url)
+    return 0
+
+
+def _migrate(options: argparse.Namespace) -> int:
+    from collector_processor.app import access
+
+    with access.opened(load_settings(options)) as url:
+        applied = access.migrate(url)
+    if options.json:
+        print_json({"applied": applied})
+    else:
+        print("\n".join(f"applied {name}" for name in applied) or "nothing to do: the schema is this version's")
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from collector_processor.app import access
+
+    with access.opened(load_settings(options)) as url:
+        found = access.check(url)
+    if options.json:
+        print_json(found)
+    else:
+        print_table(("what", "found"), found.items())
+    return 0

@@ -1,0 +1,135 @@
+"""`quarantine`: records that failed a gate, and what a person decides about them."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+from collector_processor.cli.commands import Commands
+from collector_processor.cli.configuration import load_settings
+from collector_processor.cli.output import add_formats, print_json, print_rows
+from collector_processor.errors import BenchmarkError
+
+
+def add_to(commands: Commands) -> None:
+    """Add the group `quarantine`."""
+    group = commands.group("quarantine", "records that failed a gate and wait for a decision")
+    listing = group.add("list", "the newest of them")
+    listing.add_argument("--limit", type=int, default=100, metavar="N", help="default: %(default)s")
+    add_formats(listing, with_csv=True)
+    listing.set_defaults(run=_list)
+
+    show = group.add("show", "the whole record as JSON")
+    _add_id(show)
+    show.set_defaults(run=_show)
+
+    correct = group.add("correct", "change the record, and have the gates judge it again")
+    _add_id(correct)
+    correct.add_argument(
+        "patch", metavar="PATCH", help="a JSON Patch (RFC 6902): as text, in a file (@FILE), or `-` for stdin"
+    )
+    _add_decision(correct)
+    correct.set_defaults(run=_correct)
+
+    release = group.add("release", "accept the record as it is: exports take it")
+    _add_id(release)
+    _add_decision(release)
+    release.set_defaults(run=_release)
+
+    discard = group.add("discard", "take the record out of every view for good")
+    _add_id(discard)
+    _add_decision(discard)
+    discard.set_defaults(run=_discard)
+
+
+def _add_id(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", type=uuid.UUID, metavar="ID", help="the record's id")
+
+
+def _add_decision(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--reason", default="", help="why; it stays with the record")
+    parser.add_argument("--author", default=None, help="who decides; default: the name you are logged in with")
+    add_formats(parser)
+
+
+def _list(options: argparse.Namespace) -> int:
+    from collector_processor.app import access
+
+    with access.opened(load_settings(options)) as url:
+        rows = access.quarantined(url, limit=options.limit)
+    print_rows(("id", "timestamp", "task_id", "gates_failed"), rows, options)
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    from collector_processor.app import access
+
+    with access.opened(load_settings(options)) as url:
+        print_json(access.record(url, options.id))
+    return 0
+
+
+def _correct(options: argparse.Namespace) -> int:
+    from collector_processor.app import access
+
+    settings = load_settings(options)
+    patch = _read_patch(options.patch)
+    with access.opened(settings) as url:
+        state = access.correct(url, settings, options.id, patch, author=_author(options), reason=options.reason)
+    return _tell(options, state)
+
+
+def _release(options: argparse.Namespace) -> int:
+    from collector_processor.app import access
+
+    with access.opened(load_settings(options)) as url:
+        state = access.release(url, options.id, author=_author(options), reason=options.reason)
+    return _tell(options, state)
+
+
+def _discard(options: argparse.Namespace) -> int:
+    from collector_processor.app import access
+
+    with access.opened(load_settings(options)) as url:
+        state = access.discard(url, options.id, author=_author(options), reason=options.reason)
+    return _tell(options, state)
+
+
+def _author(options: argparse.Namespace) -> str:
+    if options.author is not None:
+        return str(options.author)
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # an account without a name, as in many containers
+        raise BenchmarkError("your account has no name here: say who decides with --author NAME") from None
+
+
+def _read_patch(argument: str) -> list[dict[str, Any]]:
+    if argument == "-":
+        text = sys.stdin.read()
+    elif argument.startswith("@"):
+        text = Path(argument[1:]).read_text(encoding="utf-8")
+    else:
+        text = argument
+    try:
+        patch = json.loads(text)
+    except ValueError as error:
+        raise BenchmarkError(f"PATCH is no JSON: {error}") from None
+    if not isinstance(patch, list) or not all(isinstance(step, dict) for step in patch):
+        raise BenchmarkError(
+            'PATCH is a list of steps, such as [{"op": "replace", "path": "/task/type", "value": "…"}]'
+        )
+    return patch
+
+
+def _tell(options: argparse.Namespace, state: str) -> int:
+    if options.json:
+        print_json({"id": options.id, "state": state})
+    else:
+        print(f"{options.id} is {state}")
+    return 0
