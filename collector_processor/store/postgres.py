@@ -21,7 +21,7 @@ from collector_processor.store.joining import stray_of
 from collector_processor.store.merge import Brought
 from collector_processor.store.statements import statement
 from collector_processor.store.tally import Tally
-from collector_processor.store.writing import First, Rules, UnfitError, Work, write
+from collector_processor.store.writing import First, Rules, UnfitError, Work, move, write
 
 _ONE_TOO_MANY: Final = (
     UnfitError,
@@ -46,7 +46,7 @@ class PostgresStore:
     """Data points in PostgreSQL.
 
     Args:
-        database: where; opened and closed by whoever made it.
+        database: where; its application name belongs to this process alone.
         revise: folds and judges the facts of a point (see `model.stages.Revise`).
         unite: unites two sets of facts.
         clock_skew: how far the clocks of two machines may be apart when a fact looks for its task by id.
@@ -57,6 +57,15 @@ class PostgresStore:
     ) -> None:
         self._database = database
         self._rules = Rules(revise, unite, clock_skew)
+
+    async def open(self) -> None:
+        """Connect, and end what a dead process of the same name left behind. Raises StoreError."""
+        await self._database.open()
+        await self._database.terminate_others(self._database.application_name)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._database.close()
 
     async def apply(self, batch: PreparedBatch) -> Applied:
         """Store a batch and return its ledger row; a batch that was applied before returns the one of that time.
@@ -121,7 +130,7 @@ class PostgresStore:
             async with connection.transaction():
                 tally, moved = await write(connection, work, self._rules)
                 if moved.joined:
-                    await _move(connection, "join", moved)
+                    await move(connection, "join", moved)
                     tally.joined = moved.joined
                 return tally
         except _ONE_TOO_MANY as error:
@@ -143,7 +152,7 @@ class PostgresStore:
                 tally, moved = await write(connection, Work(waiting=strays), self._rules)
                 moved.revised = tally.revised
                 if moved.joined:
-                    await _move(connection, "join", moved)
+                    await move(connection, "join", moved)
                 return moved.joined
         except (*_ONE_TOO_MANY, *_TOO_MANY):
             if len(strays) == 1:
@@ -183,7 +192,3 @@ async def _close(
             "undecodable_spans": msgspec.json.encode(named).decode(),
         },
     )
-
-
-async def _move(connection: Connection, kind: str, moved: Tally) -> None:
-    await connection.execute(statement("move_spans"), {"kind": kind, **moved.counts()})

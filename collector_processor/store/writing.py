@@ -84,7 +84,7 @@ async def write(connection: Connection, work: Work, rules: Rules) -> tuple[Tally
 
     places = await find_points(connection, [*arriving, *waiting], shares.values(), rules.clock_skew)
     brought = _sort(shares, arriving, waiting, places)
-    held = await _lock_and_read(connection, sorted(brought.keys() - new))
+    held = await lock_and_read(connection, sorted(brought.keys() - new))
     merges: dict[UUID, Merged] = {}
     for id_, brings in brought.items():
         if id_ in new and brings == Brought(firsts[id_].share):
@@ -93,7 +93,7 @@ async def write(connection: Connection, work: Work, rules: Rules) -> tuple[Tally
             before = held.get(id_)
             merges[id_] = rules.merge(id_, before.key if before else shares[id_].key, before, brings)
     written = {id_: firsts[id_].merged.key for id_ in new}
-    await _write_points(connection, merges, held, written)
+    await write_points(connection, merges, held, written)
     await _join(connection, places)
 
     tally = Tally(
@@ -192,10 +192,16 @@ async def _insert_keys(connection: Connection, firsts: Sequence[First]) -> froze
     return frozenset(row["id"] for row in await rows.fetchall())
 
 
-async def _lock_and_read(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Held]:
+async def lock_and_read(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Held]:
+    """Lock those of the points that exist, and read what is known of them. Raises UnfitError."""
     if not ids:
         return {}
     await connection.execute(statement("lock_keys"), {"ids": ids})
+    return await read(connection, ids)
+
+
+async def read(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Held]:
+    """What is known of those of the points that exist. Raises UnfitError."""
     rows = await (await connection.execute(statement("read_points"), {"ids": ids})).fetchall()
     return {row["id"]: _held(row) for row in rows}
 
@@ -211,12 +217,14 @@ def _held(row: DictRow) -> Held:
     return Held(SpanKey(row["trace_id"], row["span_id"]), row["state"], row["spans"], record, facts)
 
 
-async def _write_points(
+async def write_points(
     connection: Connection,
     merges: Mapping[UUID, Merged],
     held: Mapping[UUID, Held],
-    written: Mapping[UUID, Key | None],
+    written: Mapping[UUID, Key | None] | None = None,
 ) -> None:
+    """Write what merging gave; `held` are the points that exist, `written` the key rows that stand there already."""
+    written = written or {}
     keys = [merged.key for id_, merged in merges.items() if merged.key and merged.key != written.get(id_)]
     if keys:
         await connection.execute(statement("update_keys"), _columns(keys))
@@ -245,6 +253,11 @@ async def copy_rows(connection: Connection, rows: Iterable[tuple[object, ...]]) 
 async def _join(connection: Connection, places: Mapping[str, UUID]) -> None:
     if places:
         await connection.execute(statement("join_strays"), {"fact_ids": [*places], "ids": [*places.values()]})
+
+
+async def move(connection: Connection, kind: str, moved: Tally) -> None:
+    """Write down spans that are counted elsewhere from now on."""
+    await connection.execute(statement("move_spans"), {"kind": kind, **moved.counts()})
 
 
 def _columns(keys: Sequence[Key]) -> dict[str, list[object]]:

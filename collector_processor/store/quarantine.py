@@ -1,0 +1,148 @@
+"""What a person decides about a record: list, show, correct, release, discard. Every decision is in the audit trail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from collector_processor.errors import StoreError
+from collector_processor.model.facts import Correction, Facts
+from collector_processor.model.record import BenchmarkDataPoint, State
+from collector_processor.model.stages import Revise
+from collector_processor.store.contribution import Unite
+from collector_processor.store.database import Connection, Database
+from collector_processor.store.merge import Held, Merged, carry_over, key_of
+from collector_processor.store.rows import instant, row, withheld
+from collector_processor.store.statements import statement
+from collector_processor.store.tally import Tally
+from collector_processor.store.writing import lock_and_read, move, read, write_points
+
+
+JsonPatch = Sequence[dict[str, Any]]
+"""Steps of RFC 6902."""
+
+
+class Quarantined(NamedTuple):
+    """A record that waits for a decision."""
+
+    id: UUID
+    timestamp: datetime
+    task_id: str | None
+    gates_failed: list[str]
+
+
+class Decision(NamedTuple):
+    """An entry of the audit trail; `patch` is that of a correction."""
+
+    time: datetime
+    action: str
+    author: str
+    reason: str
+    patch: JsonPatch | None
+
+
+class Quarantine:
+    """Decisions about records. `revise` and `unite` are those of the store."""
+
+    def __init__(self, database: Database, revise: Revise, unite: Unite) -> None:
+        self._database = database
+        self._revise = revise
+        self._unite = unite
+
+    async def newest(self, *, limit: int = 100) -> list[Quarantined]:
+        """The newest records in quarantine. Raises StoreError."""
+        async with self._database.writing() as connection:
+            rows = await connection.execute(statement("quarantined"), {"limit": limit})
+            return [Quarantined(**row) for row in await rows.fetchall()]
+
+    async def show(self, id_: UUID) -> BenchmarkDataPoint:
+        """The whole record, in whatever state it is. Raises StoreError where there is none."""
+        async with self._database.writing() as connection:
+            return _existing(id_, await read(connection, [id_]))[1]
+
+    async def trail(self, id_: UUID) -> list[Decision]:
+        """Who decided what about it, oldest first. Raises StoreError."""
+        async with self._database.writing() as connection:
+            rows = await connection.execute(statement("audit_trail"), {"id": id_})
+            return [Decision(**row) for row in await rows.fetchall()]
+
+    async def correct(self, id_: UUID, patch: JsonPatch, *, author: str, reason: str, time: str) -> BenchmarkDataPoint:
+        """Add a correction (RFC 6902) to the record's facts and have it folded and judged again.
+
+        `time` is now, as RFC 3339 in nine digits. Raises StoreError where the record doesn't exist or is discarded.
+        """
+        async with self._database.writing() as connection:
+            held, record = await _locked(connection, id_)
+            _refuse_discarded(record)
+            identity = sha256(msgspec.json.encode((id_, time, author, patch))).hexdigest()[:48]
+            correction = Correction(identity, time, author, reason, tuple(patch))
+            facts = self._unite(record.facts, Facts(corrections=(correction,)))
+            revised = carry_over(record, self._revise(id_, facts, record.revision + 1).point)
+            await _replace(connection, held, revised)
+            await _write_down(connection, id_, "correct", author=author, reason=reason, patch=patch)
+            return revised
+
+    async def release(self, id_: UUID, *, author: str, reason: str) -> BenchmarkDataPoint:
+        """Let a quarantined record count as it is.
+
+        Raises StoreError where it isn't in quarantine, or a critical gate failed: then it has to be corrected.
+        """
+        async with self._database.writing() as connection:
+            held, record = await _locked(connection, id_)
+            if record.state is not State.QUARANTINED:
+                raise StoreError(f"record {id_} is {record.state}: only a quarantined one can be released")
+            if withheld(record):
+                raise StoreError(f"record {id_} failed a critical gate: correct or discard it")
+            released = msgspec.structs.replace(record, state=State.RELEASED)
+            await _replace(connection, held, released)
+            await _write_down(connection, id_, "release", author=author, reason=reason)
+            return released
+
+    async def discard(self, id_: UUID, *, author: str, reason: str) -> BenchmarkDataPoint:
+        """Take a record out of every view for good; its spans don't come back when they are sent again.
+
+        Raises StoreError where it doesn't exist or is discarded already.
+        """
+        async with self._database.writing() as connection:
+            held, record = await _locked(connection, id_)
+            _refuse_discarded(record)
+            discarded = msgspec.structs.replace(record, state=State.DISCARDED)
+            await _replace(connection, held, discarded)
+            await move(connection, "review", Tally(in_points=-held.spans, discarded=held.spans))
+            await _write_down(connection, id_, "discard", author=author, reason=reason)
+            return discarded
+
+
+def _refuse_discarded(record: BenchmarkDataPoint) -> None:
+    if record.state is State.DISCARDED:
+        raise StoreError(f"record {record.id} is discarded: that is for good")
+
+
+async def _locked(connection: Connection, id_: UUID) -> tuple[Held, BenchmarkDataPoint]:
+    return _existing(id_, await lock_and_read(connection, [id_]))
+
+
+def _existing(id_: UUID, found: Mapping[UUID, Held]) -> tuple[Held, BenchmarkDataPoint]:
+    held = found.get(id_)
+    if held is None or held.record is None:
+        raise StoreError(f"there is no record {id_}")
+    return held, held.record
+
+
+async def _replace(connection: Connection, held: Held, record: BenchmarkDataPoint) -> None:
+    merged = Merged(key_of(record, held.spans), row(record), replaced=instant(record.timestamp))
+    await write_points(connection, {record.id: merged}, {record.id: held})
+
+
+async def _write_down(
+    connection: Connection, id_: UUID, action: str, *, author: str, reason: str, patch: JsonPatch | None = None
+) -> None:
+    written = None if patch is None else msgspec.json.encode(patch).decode()
+    await connection.execute(
+        statement("write_audit"), {"id": id_, "action": action, "author": author, "reason": reason, "patch": written}
+    )
