@@ -46,6 +46,9 @@ def _positive(text: str) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    # gRPC reads these when it is imported: we fork only to start programs, and its notes about that say nothing.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     from collector_processor import telemetry
     from collector_processor.app import serve
     from collector_processor.config import load
@@ -84,10 +87,8 @@ def _flush(options: argparse.Namespace) -> int:
     if options.json:
         print_json(answer)
     else:
-        print(
-            f"closed {answer['closed']} tasks, stored {answer['stored']}, waiting for the database {answer['waiting']}"
-        )
-    return 1 if answer["waiting"] else 0
+        print(f"closed and stored {answer['sealed']} tasks")
+    return 0
 
 
 def _lines(status: Status) -> list[str]:
