@@ -272,6 +272,11 @@ class Front:
         return await self._run(lambda transaction: transaction.undecodable(limit))
 
     @property
+    def identity(self) -> str:
+        """Tells this journal from others."""
+        return self._environment.identity
+
+    @property
     def counters(self) -> Counters:
         """As last committed."""
         return self._commit.counters

@@ -7,8 +7,7 @@ from uuid import UUID
 
 from collector_processor.convert.fold import FoldSettings, fold
 from collector_processor.convert.task import convert
-from collector_processor.guard.gates import GateSettings, judge
-from collector_processor.guard.protect import protect
+from collector_processor.guard import GateSettings, judge, protect
 from collector_processor.model.facts import Facts
 from collector_processor.model.stages import Converted, GuardedPoint, PreparedBatch, RawTask, Refused
 from collector_processor.telemetry import get_logger

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
@@ -70,8 +71,8 @@ Reply = Up | Done | OrphansJoined | Failed
 
 _encode = msgspec.msgpack.Encoder().encode
 decode_begin = msgspec.msgpack.Decoder(Begin).decode
-decode_request = msgspec.msgpack.Decoder(Request).decode
-decode_reply = msgspec.msgpack.Decoder(Reply).decode
+decode_request: Callable[[bytes], Request] = msgspec.msgpack.Decoder(Request).decode
+decode_reply: Callable[[bytes], Reply] = msgspec.msgpack.Decoder(Reply).decode
 
 
 def frame(message: msgspec.Struct) -> bytes:

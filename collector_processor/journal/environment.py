@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,9 @@ class Environment:
         folder: the journal's directory, created owner-only where missing.
         max_bytes: `JOURNAL_MAX_BYTES`; the map is a quarter larger, because a full map refuses deletes too.
 
+    Attributes:
+        identity: 8 hex digits that tell this journal from others, for as long as the folder lives.
+
     Raises:
         JournalInUseError: another process holds the lock.
         JournalError: the folder has another owner, the file is damaged, or a newer program wrote it.
@@ -60,6 +64,7 @@ class Environment:
             self._lmdb = self._open()
             self.databases = {name: self._lmdb.open_db(name.encode()) for name in DATABASES}
             self._check_version()
+            self.identity = self._identify()
             if created:
                 self._sync_folder()
         except BaseException:
@@ -117,6 +122,14 @@ class Environment:
                     f"the journal {self.folder} has format {int(stored)}, this program writes {VERSION}: "
                     "use the program that wrote it, or another DATA_DIR"
                 )
+
+    def _identify(self) -> str:
+        with self._lmdb.begin(write=True) as transaction:
+            stored = transaction.get(b"identity", db=self.databases["meta"])
+            if stored is None:
+                stored = secrets.token_hex(4).encode()
+                transaction.put(b"identity", stored, db=self.databases["meta"])
+            return stored.decode()
 
     def _sync_folder(self) -> None:
         for path in (self.folder, self.folder.parent):

@@ -227,13 +227,16 @@ class Transaction:
         if batch is None:
             return None
         self.changes += 1
+        dead_tasks = 0
         refused = {(item.trace_id, item.span_id): item.error for item in applied.refused}
-        dead_spans = dead_tasks = 0
+        # The store refuses orphans one by one; their dead letter keeps all that they were sealed with.
+        orphans = {item.trace_id: item.error for item in applied.refused}
         for task in batch.tasks:
             error = refused.get((task.trace_id, task.span_id))
+            if error is None and task.kind is SealKind.ORPHAN:
+                error = orphans.get(task.trace_id)
             if error is not None:
                 self._bury(batch.id, task, error)
-                dead_spans += task.spans
                 dead_tasks += task.kind is SealKind.TASK
             for member in task.members:
                 self._finish(member)
@@ -243,7 +246,7 @@ class Transaction:
         for trace_id, span_id, raw, reason in applied.undecodable_spans:
             self._keep_undecodable(UndecodableSpan(trace_id, span_id, reason, raw))
         self._txn.delete(batch_id.bytes, db=self._dbs["seals"])
-        self._count_completed(batch, applied, dead_spans, dead_tasks)
+        self._count_completed(batch, applied, sum(item.spans for item in applied.refused), dead_tasks)
         return batch
 
     def _bury(self, batch_id: UUID, task: SealedTask, error: str) -> None:

@@ -7,6 +7,7 @@ matters here is who acts on it when; the store has contract tests of its own on 
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import tempfile
 from collections import Counter
@@ -160,8 +161,6 @@ class JournalProtocol(RuleBasedStateMachine):
         """What LMDB has committed is all that is left; nothing is written on the way out."""
         self.front._commit.stop()
         self.front._environment._lmdb.close()
-        import os
-
         os.close(self.front._environment._lock)
         self._start()
 

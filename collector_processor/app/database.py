@@ -1,0 +1,89 @@
+"""The database as the front sees it: brought up and migrated in the background, brought back when it is gone.
+
+The front receives and journals without it. The embedded server is started here; any other one is waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from collector_processor.config import EMBEDDED, Settings, mask_url
+from collector_processor.errors import BenchmarkError, MigrationError
+from collector_processor.store.embedded import EmbeddedServer
+from collector_processor.store.inspection import check
+from collector_processor.store.migrations import migrate
+from collector_processor.telemetry import get_logger
+
+log = get_logger(__name__)
+
+FIRST_PAUSE: Final = 0.5
+LAST_PAUSE: Final = 5.0
+
+
+class DatabaseKeeper:
+    """Knows where the database is and gets it ready.
+
+    Attributes:
+        url: libpq URL with its password, once known.
+        tier: what the database offers, once it was reached.
+        problem: why it can't be used right now; None when it can.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._embedded = EmbeddedServer(settings.data_dir / "database") if settings.database_url == EMBEDDED else None
+        self.url: str | None = None if self._embedded else settings.database_url
+        self.tier: str | None = None
+        self.problem: str | None = "not reached yet"
+        self.ready = asyncio.Event()
+
+    @property
+    def shown_url(self) -> str:
+        """For people: the password masked."""
+        return mask_url(self.url) if self.url else EMBEDDED
+
+    async def bring_up(self) -> None:
+        """Try until the database is there and migrated.
+
+        Raises:
+            MigrationError: its schema is not this program's; trying again won't help.
+        """
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await self._reach()
+            except MigrationError as error:
+                self.problem = str(error)
+                raise
+            except BenchmarkError as error:
+                if self.problem != str(error):
+                    log.warning("database: not ready", problem=str(error), url=self.shown_url)
+                self.problem = str(error)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LAST_PAUSE)
+            else:
+                self.problem = None
+                self.ready.set()
+                return
+
+    async def _reach(self) -> None:
+        if self._embedded is not None:
+            self.url = await asyncio.to_thread(self._embedded.start)
+        assert self.url is not None
+        for name in await migrate(self.url):
+            log.info("database: migrated", migration=name)
+        self.tier = (await check(self.url)).tier
+
+    async def recover(self) -> None:
+        """After a failure of a worker: an embedded server that was killed is started again."""
+        if self._embedded is None:
+            return
+        try:
+            self.url = await asyncio.to_thread(self._embedded.start)
+        except BenchmarkError as error:
+            log.warning("database: the embedded server could not be started", problem=str(error))
+
+    async def close(self) -> None:
+        """Leave the embedded server; the last user stops it."""
+        if self._embedded is not None:
+            await asyncio.to_thread(self._embedded.stop)

@@ -1,0 +1,59 @@
+"""The equations that must balance: every span and every record is in exactly one place. Pure."""
+
+from __future__ import annotations
+
+from collector_processor.app.status import Equation
+from collector_processor.journal.format import Counters
+from collector_processor.store.figures import Ledger
+
+
+def journal_spans(counters: Counters) -> Equation:
+    """Every span that was received, by where it is or went."""
+    return Equation(
+        name="journal spans",
+        total_name="received",
+        total=counters.received,
+        terms={
+            "rejected": counters.rejected,
+            "duplicate": counters.duplicate,
+            "open": counters.open,
+            "sealed": counters.sealed,
+            "foreign": counters.foreign,
+            "truncated": counters.truncated,
+            "undecodable": counters.undecodable,
+            "dead_lettered": counters.dead,
+            "handed_over": counters.handed_over,
+        },
+    )
+
+
+def database_spans(ledger: Ledger) -> Equation:
+    """Every span that the ledger says was stored, by what the tables hold of it."""
+    return Equation(
+        name="database spans",
+        total_name="ledger",
+        total=ledger.spans,
+        terms={
+            "in_points": ledger.in_points,
+            "duplicate": ledger.duplicate,
+            "orphaned": ledger.orphaned,
+            "discarded": ledger.discarded,
+            "erased": ledger.erased,
+        },
+    )
+
+
+def records(counters: Counters) -> Equation:
+    """Every task that was closed, by what became of it."""
+    return Equation(
+        name="records",
+        total_name="newly_closed",
+        total=counters.tasks_closed,
+        terms={
+            "sealed": counters.tasks_sealed,
+            "accepted": counters.tasks_accepted,
+            "quarantined": counters.tasks_quarantined,
+            "repeated": counters.tasks_repeated,
+            "dead_lettered": counters.tasks_dead,
+        },
+    )

@@ -1,0 +1,206 @@
+"""What the processor says of itself: health, status and metrics, from the journal's snapshot and the database.
+
+The database is asked every few seconds, not at each question: an answer must never wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections import deque
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Final
+
+from collector_processor.app import status as report
+from collector_processor.app.admin import Health, State
+from collector_processor.app.equations import database_spans, journal_spans, records
+from collector_processor.app.front import SECOND
+from collector_processor.app.front import Snapshot as JournalSnapshot
+from collector_processor.errors import BenchmarkError
+from collector_processor.store.database import Database
+from collector_processor.store.figures import Figures, read_figures
+from collector_processor.telemetry import Snapshot, get_logger
+
+if TYPE_CHECKING:
+    from collector_processor.app.serve import Processor
+
+log = get_logger(__name__)
+
+ASK_SECONDS: Final = 5.0
+LAG_SECONDS: Final = 300.0
+"""A sealed batch that waits for longer than this makes the processor degraded."""
+MEANINGFUL_SECONDS: Final = 60.0
+"""A rate over less than this says nothing."""
+
+
+class Monitor:
+    """Watches one processor."""
+
+    def __init__(self, processor: Processor) -> None:
+        self._processor = processor
+        self._began = time.time()
+        self._figures: Figures | None = None
+        self._latest: JournalSnapshot | None = None
+        self._growth: deque[tuple[float, int]] = deque(maxlen=720)
+        self._batches: deque[tuple[float, int]] = deque(maxlen=720)
+        self._database_bytes: deque[tuple[float, int]] = deque(maxlen=720)
+        self._watching: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to ask."""
+        self._watching = asyncio.create_task(self._watch(), name="monitor")
+
+    async def stop(self) -> None:
+        """End."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+
+    async def _watch(self) -> None:
+        while True:
+            with contextlib.suppress(BenchmarkError):
+                await self._look()
+            await asyncio.sleep(ASK_SECONDS)
+
+    async def _look(self) -> None:
+        """Ask journal and database once."""
+        latest = await self._processor.front.snapshot()
+        self._latest = latest
+        now = time.monotonic()
+        self._growth.append((now, latest.used_bytes))
+        self._batches.append((now, latest.counters.batches))
+        keeper = self._processor.database
+        if keeper.url is None or not keeper.ready.is_set():
+            return
+        try:
+            async with Database(keeper.url, application_name="otel-benchmark monitor") as database:
+                self._figures = await read_figures(database)
+        except BenchmarkError as error:
+            keeper.problem = str(error)
+            raise
+        self._database_bytes.append((now, self._figures.database_bytes))
+        keeper.problem = None
+
+    # -- Answers ---------------------------------------------------------------------------------------------
+
+    def health(self) -> Health:
+        """From what is known already; quick."""
+        processor = self._processor
+        if processor.fault is not None:
+            return Health(State.FAILED, (processor.fault,), ready=not processor.stopping)
+        reasons = []
+        keeper = processor.database
+        if keeper.problem is not None:
+            reasons.append(f"database: {keeper.problem}")
+        if processor.pool.problem is not None:
+            reasons.append(f"storing: {processor.pool.problem}")
+        if (lag := self._lag()) > LAG_SECONDS:
+            reasons.append(f"the oldest sealed batch waits for {lag:.0f} s")
+        limit = processor.settings.journal_max_bytes
+        if processor.front.used_bytes > limit - limit // 10:
+            reasons.append(f"the journal is full to the last tenth ({processor.front.used_bytes} of {limit} bytes)")
+        return Health(State.DEGRADED if reasons else State.OK, tuple(reasons), ready=not processor.stopping)
+
+    def metrics(self) -> Snapshot:
+        """The status as metrics, as of the last look."""
+        return report.as_metrics(self._report()) if self._latest is not None else {}
+
+    async def status(self) -> report.Status:
+        """The status now; the database is asked if it is there."""
+        with contextlib.suppress(BenchmarkError):
+            await self._look()
+        return self._report()
+
+    def _lag(self) -> float:
+        backlog = self._processor.pool.backlog
+        return max(0.0, time.time() - backlog[0].sealed_at / SECOND) if backlog else 0.0
+
+    def _report(self) -> report.Status:
+        processor, latest, figures = self._processor, self._latest, self._figures
+        assert latest is not None
+        counters, summary = latest.counters, latest.summary
+        backlog = processor.pool.backlog
+        equations = [journal_spans(counters), records(counters)]
+        if figures is not None:
+            equations.append(database_spans(figures.ledger))
+        keeper = processor.database
+        return report.Status(
+            version=version("otel-benchmark"),
+            pid=os.getpid(),
+            started_at=datetime.fromtimestamp(self._began, UTC).isoformat(),
+            uptime_seconds=time.time() - self._began,
+            health=self.health(),
+            listening=processor.listening,
+            workers=processor.settings.workers,
+            journal=report.Journal(
+                bytes=latest.used_bytes,
+                max_bytes=processor.settings.journal_max_bytes,
+                seconds_to_full=self._seconds_to_full(latest.used_bytes),
+            ),
+            place=report.Place(
+                open_tasks=summary.with_task,
+                open_spans=counters.open,
+                closed_tasks=summary.ready,
+                next_flush_seconds=processor.settings.flush_interval if summary.ready else None,
+                sealed_batches=len(backlog),
+                sealed_tasks=sum(batch.tasks for batch in backlog),
+                oldest_open_task_seconds=(
+                    None if summary.oldest_arrival is None else time.time() - summary.oldest_arrival / SECOND
+                ),
+            ),
+            database=report.Database(
+                url=keeper.shown_url,
+                tier=keeper.tier,
+                up=keeper.problem is None,
+                lag_seconds=self._lag(),
+                error=keeper.problem,
+            ),
+            collection=self._collection(figures, latest),
+            equations=tuple(equations),
+            off=self._off(),
+        )
+
+    def _seconds_to_full(self, used: int) -> float | None:
+        """As the journal has grown over the time that is remembered (an hour at most)."""
+        then, before = self._growth[0]
+        seconds = time.monotonic() - then
+        if used <= before or seconds < ASK_SECONDS:
+            return None
+        return (self._processor.settings.journal_max_bytes - used) * seconds / (used - before)
+
+    def _collection(self, figures: Figures | None, latest: JournalSnapshot) -> report.Collection:
+        counters = latest.counters
+        then, before = self._batches[0]
+        minutes = (time.monotonic() - then) / 60
+        received = counters.received - counters.rejected
+        seen = {} if figures is None else figures.collection
+        return report.Collection(
+            duplicate_rate=counters.duplicate / received if received else None,
+            buffer_flush_rate_per_minute=(counters.batches - before) / minutes
+            if minutes * 60 >= MEANINGFUL_SECONDS
+            else None,
+            storage_growth_rate_bytes_per_day=_per_day(self._database_bytes),
+            **seen,
+        )
+
+    def _off(self) -> tuple[report.Off, ...]:
+        settings = self._processor.settings
+        off = [
+            report.Off(what=name, why=f"COLLECTOR_PROCESSOR_{name.upper()} is empty")
+            for name in ("otlp_grpc", "otlp_http", "admin")
+            if getattr(settings, name) is None
+        ]
+        if settings.tenant_key is None:
+            why = "COLLECTOR_PROCESSOR_TENANT_KEY is not set: tenants in clear are left out of records"
+            off.append(report.Off(what="tenants", why=why))
+        return tuple(off)
+
+
+def _per_day(history: deque[tuple[float, int]]) -> float | None:
+    """Growth of what was noted over the time that is remembered; None before it means anything."""
+    if len(history) < 2 or (seconds := history[-1][0] - history[0][0]) < MEANINGFUL_SECONDS:
+        return None
+    return (history[-1][1] - history[0][1]) / seconds * 86_400

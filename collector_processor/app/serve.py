@@ -1,0 +1,189 @@
+"""Run the processor in the foreground: receive first, bring up the database meanwhile, leave nothing behind.
+
+Order of the end: stop accepting, let sealed batches be written within `DRAIN_TIMEOUT`, end workers, close the
+journal, leave the embedded database. Open tasks stay in the journal and go on after the next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+import uvloop
+
+from collector_processor.app.admin import admin_app
+from collector_processor.app.control import ControlServer
+from collector_processor.app.database import DatabaseKeeper
+from collector_processor.app.front import Front
+from collector_processor.app.monitor import Monitor
+from collector_processor.app.protocol import Begin
+from collector_processor.app.workers import WorkerPool
+from collector_processor.config import Address, Settings
+from collector_processor.errors import MigrationError
+from collector_processor.receive.admission import Admission, Limits
+from collector_processor.receive.http_server import HttpServer
+from collector_processor.receive.otlp_grpc import GrpcReceiver
+from collector_processor.receive.otlp_http import HttpReceiver
+from collector_processor.telemetry import configure, exposition, get_logger, register_snapshot
+
+log = get_logger(__name__)
+
+DATABASE_PATIENCE: Final = 15.0
+"""How long the ready line waits for the database, so that it can name it. Requests are taken before."""
+
+
+class Processor:
+    """All parts of one processor, wired. Starts in `start`, ends in `stop`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.listening: dict[str, str] = {}
+        self.stopping = False
+        self.fault: str | None = None
+        self.database = DatabaseKeeper(settings)
+        self.pool = WorkerPool(self._begin, self._complete, self.database.recover)
+        self.front = Front(settings, self.pool.add)
+        self.monitor = Monitor(self)
+        self._admission = Admission(settings.max_inflight_bytes)
+        limits = Limits(settings.max_request_bytes, settings.max_json_bytes)
+        self._grpc = GrpcReceiver(self.front, self._admission, limits, "COLLECTOR_PROCESSOR_OTLP_GRPC")
+        self._http = HttpReceiver(self.front, self._admission, limits, "COLLECTOR_PROCESSOR_OTLP_HTTP")
+        self._admin = HttpServer(admin_app(self.monitor.health, exposition), "COLLECTOR_PROCESSOR_ADMIN")
+        self._control = ControlServer(settings.data_dir, self._commands())
+        self._bringing_up: asyncio.Task[None] | None = None
+        self._forget_metrics = register_snapshot(self.monitor.metrics)
+
+    # -- Life ------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Receive and journal; the database follows in the background."""
+        await self.front.start()
+        self._bringing_up = asyncio.create_task(self._bring_up(), name="database")
+        doors = (
+            ("otlp_grpc", self.settings.otlp_grpc, self._grpc.start),
+            ("otlp_http", self.settings.otlp_http, self._http.start),
+            ("admin", self.settings.admin, self._admin.start),
+        )
+        for name, address, start in doors:
+            if address is not None:
+                port = await start(address.host, address.port)
+                self.listening[name] = str(Address(address.host, port))
+        await self._control.start()
+        self.monitor.start()
+
+    async def _bring_up(self) -> None:
+        try:
+            await self.database.bring_up()
+        except MigrationError as error:
+            self.fault = str(error)
+            log.exception("database: it can't be used by this program")
+            return
+        self.pool.start(self.settings.workers)
+
+    async def wait_for_database(self, seconds: float) -> None:
+        """Come back when the database is ready, hopeless, or after that time."""
+        assert self._bringing_up is not None
+        await asyncio.wait({self._bringing_up}, timeout=seconds)
+
+    def ready_line(self) -> bytes:
+        """The one line on standard output: what listens where, and the database (null until it is reached)."""
+        ready = {
+            "event": "ready",
+            **{name: self.listening.get(name) for name in ("otlp_grpc", "otlp_http", "admin")},
+            "database": self.database.shown_url,
+            "tier": self.database.tier,
+        }
+        return msgspec.json.encode(ready) + b"\n"
+
+    async def stop(self) -> None:
+        """End in order; nothing that was acknowledged is lost, whatever doesn't get done in time."""
+        self.stopping = True
+        await asyncio.gather(self._grpc.stop(2.0), self._http.stop(2.0))
+        if self.database.ready.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.pool.drained(), self.settings.drain_timeout)
+        if self._bringing_up is not None:
+            self._bringing_up.cancel()
+            await asyncio.gather(self._bringing_up, return_exceptions=True)
+        await self.pool.stop()
+        await self.monitor.stop()
+        await self._control.close()
+        await self._admin.stop(1.0)
+        self._forget_metrics()
+        await self.front.stop()
+        await self.database.close()
+
+    # -- Wiring ----------------------------------------------------------------------------------------------
+
+    def _begin(self, slot: str) -> Begin:
+        settings = self.settings
+        assert self.database.url is not None
+        return Begin(
+            name=f"otel-benchmark {self.front.identity} {slot}",
+            journal=str(self.front.folder),
+            database_url=self.database.url,
+            tenant_key=settings.tenant_key,
+            evaluator=settings.evaluator,
+            task_types=settings.task_types,
+            agents=settings.agents,
+            clock_skew_ms=settings.clock_skew * 1000,
+            log_level=settings.log_level,
+            log_format=settings.log_format,
+        )
+
+    async def _complete(self, batch_id: Any, applied: Any) -> None:
+        await self.front.complete(batch_id, applied)
+
+    def _commands(self) -> dict[str, Any]:
+        async def status(_: Mapping[str, Any]) -> Any:
+            return await self.monitor.status()
+
+        async def flush(_: Mapping[str, Any]) -> Any:
+            sealed = await self.front.flush()
+            await asyncio.wait_for(self.pool.drained(), self.settings.drain_timeout)
+            return {"sealed": sealed}
+
+        async def undecodable(arguments: Mapping[str, Any]) -> Any:
+            return await self.front.undecodable(int(arguments.get("limit", 100)))
+
+        return {"status": status, "flush": flush, "undecodable": undecodable}
+
+
+def run(settings: Settings) -> int:
+    """`otel-benchmark serve`: until SIGTERM or SIGINT. Returns the exit code.
+
+    Raises:
+        ConfigError, JournalError: it could not start; the message names the setting or the folder.
+    """
+    configure(settings)
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return uvloop.run(_run(settings))
+
+
+async def _run(settings: Settings) -> int:
+    processor = Processor(settings)
+    loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked.set)
+    try:
+        await processor.start()
+        waiting = asyncio.create_task(asked.wait())
+        arriving = asyncio.create_task(processor.wait_for_database(DATABASE_PATIENCE))
+        await asyncio.wait({waiting, arriving}, return_when=asyncio.FIRST_COMPLETED)
+        arriving.cancel()
+        if not asked.is_set():
+            os.write(sys.stdout.fileno(), processor.ready_line())
+            log.info("ready", started=datetime.now(UTC).isoformat(), **processor.listening)
+        await waiting
+        log.info("stopping: no more requests are taken")
+    finally:
+        await processor.stop()
+    return 0

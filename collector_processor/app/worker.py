@@ -1,0 +1,132 @@
+"""A worker process: reads sealed batches from the journal, converts and guards them, writes them to the database.
+
+It owns nothing: killed at any moment, its batch is applied again by its successor. It speaks with the front over
+standard input and output and ends when its input does, so no worker outlives its front.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import uvloop
+
+from collector_processor.app.pipeline import Pipeline
+from collector_processor.app.protocol import (
+    Apply,
+    Begin,
+    Done,
+    Failed,
+    JoinOrphans,
+    OrphansJoined,
+    Reply,
+    Request,
+    Up,
+    decode_begin,
+    decode_request,
+    frame,
+    read_frame,
+)
+from collector_processor.config import Settings
+from collector_processor.convert.fold import FoldSettings
+from collector_processor.convert.union import unite
+from collector_processor.errors import BenchmarkError
+from collector_processor.guard import GateSettings
+from collector_processor.journal.reader import JournalReader
+from collector_processor.store.database import Database
+from collector_processor.store.postgres import PostgresStore
+from collector_processor.telemetry import configure, get_logger
+
+log = get_logger(__name__)
+
+
+class Worker:
+    """Answers the front's requests, one after the other."""
+
+    def __init__(self, begin: Begin, database: Database) -> None:
+        self._journal = JournalReader(Path(begin.journal))
+        self._pipeline = pipeline_of(begin)
+        skew = timedelta(milliseconds=begin.clock_skew_ms)
+        self._store = PostgresStore(database, self._pipeline.revise, unite, clock_skew=skew)
+
+    async def answer(self, request: Request) -> Reply:
+        """Do what is asked; an error is a reply too, and leaves nothing half done."""
+        try:
+            match request:
+                case Apply():
+                    return await self._apply(request)
+                case JoinOrphans():
+                    return OrphansJoined(await self._store.join_orphans())
+        except BenchmarkError as error:
+            return Failed(str(error), getattr(error, "transient", False))
+        except Exception as error:
+            log.exception("worker: a request failed")
+            return Failed(repr(error), transient=False)
+
+    async def _apply(self, request: Apply) -> Done:
+        began = time.perf_counter()
+        found = self._journal.batch(request.batch_id)
+        if found is None:
+            return Done(request.batch_id, None, {})
+        read = time.perf_counter()
+        batch, tasks = found
+        prepared = self._pipeline.prepare(batch.id, tasks)
+        converted = time.perf_counter()
+        applied = await self._store.apply(prepared)
+        stored = time.perf_counter()
+        seconds = {"read": read - began, "convert": converted - read, "store": stored - converted}
+        return Done(batch.id, applied, seconds)
+
+
+def pipeline_of(begin: Begin) -> Pipeline:
+    """The conversion with the settings that the front sent."""
+    return Pipeline(
+        begin.tenant_key,
+        FoldSettings(begin.evaluator),
+        GateSettings(frozenset(begin.task_types), frozenset(begin.agents), begin.clock_skew_ms),
+    )
+
+
+async def _serve(output: int) -> None:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=1 << 24)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+
+    def send(reply: Reply) -> None:
+        data = memoryview(frame(reply))
+        while data:
+            data = data[os.write(output, data) :]
+
+    begin = decode_begin(await read_frame(reader))
+    configure(Settings(log_level=begin.log_level, log_format=begin.log_format))
+    async with Database(begin.database_url, application_name=begin.name) as database:
+        try:
+            await database.terminate_others(begin.name)
+            worker = Worker(begin, database)
+        except BenchmarkError as error:
+            send(Failed(str(error), getattr(error, "transient", False)))
+            return
+        send(Up())
+        while True:
+            send(await worker.answer(decode_request(await read_frame(reader))))
+
+
+def main() -> None:
+    """Entry point of `python -m collector_processor.app.worker`."""
+    # Ctrl-C reaches the whole process group of a terminal; the front decides when a worker ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    output = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print must not break the protocol
+    try:
+        uvloop.run(_serve(output))
+    except (EOFError, BrokenPipeError):
+        os._exit(0)  # the front has ended; there is nobody to tell and nothing to save
+
+
+if __name__ == "__main__":
+    main()

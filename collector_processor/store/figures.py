@@ -1,0 +1,40 @@
+"""Figures about the whole store: the ledger's sums beside what the tables hold, and the seed's CollectionMetrics."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from collector_processor.store.database import Database
+from collector_processor.store.statements import statement
+
+
+class Ledger(NamedTuple):
+    """`spans`: what the ledger says was handed over. The others: what it says became of them, moves included."""
+
+    spans: int
+    in_points: int
+    duplicate: int
+    orphaned: int
+    discarded: int
+    erased: int
+
+
+class Figures(NamedTuple):
+    """Read in one snapshot. `collection` has the names of the seed's CollectionMetrics."""
+
+    ledger: Ledger
+    collection: dict[str, Any]
+    database_bytes: int
+
+
+async def read_figures(database: Database) -> Figures:
+    """Ask the database. Raises StoreError."""
+    async with database.owning() as connection:
+        found = await (await connection.execute(statement("figures"))).fetchone()
+    assert found is not None
+    ledger = Ledger(*(int(found.pop(f"ledger_{name}")) for name in Ledger._fields))
+    found["complexity_distribution"] = found["complexity_distribution"] or {}
+    for name in ("agents_covered", "task_types_covered"):
+        found[name] = tuple(found[name] or ())
+    database_bytes = found.pop("database_bytes")
+    return Figures(ledger, found, database_bytes)
