@@ -55,6 +55,9 @@ class Failure(NamedTuple):
     reason: str | None
 
 
+_NO_FAILURE: Final = Failure(failed=False, error_type=None, reason=None)
+
+
 def recognise(span: Span) -> Kind | None:
     """Return the kind of a lifecycle span, None for any other."""
     kind = _KINDS.get(span.word)
@@ -218,6 +221,8 @@ class _Reading:
 
     def _execution_above(self, span: Span) -> str | None:
         kinds = self._kinds
+        if kinds.get(span.parent_id) is Kind.EXECUTION:
+            return span.parent_hex
         for ancestor in self._above(span.span_id):
             kind = kinds.get(ancestor)
             if kind is Kind.EXECUTION:
@@ -262,18 +267,15 @@ def failure_of(span: Span) -> Failure:
     status = span.message.status
     error_type = read.text(a.ERROR_TYPE)
     failed = status.code == STATUS_ERROR
-    if b"exception" not in span.raw:
-        reason = read.clean("status.message", status.message) if failed else None
-        return Failure(failed, error_type, reason)
+    exceptions = span.events(a.EXCEPTION_EVENT)
+    if not failed and not exceptions:
+        return _NO_FAILURE if error_type is None else Failure(failed=False, error_type=error_type, reason=None)
     reason = None
-    if exceptions := span.events(a.EXCEPTION_EVENT):
-        failed = True
+    if exceptions:
         said = read.within(exceptions[-1].attributes)
         error_type = error_type or said.text(a.EXCEPTION_TYPE)
         reason = said.text(a.EXCEPTION_MESSAGE)
-    if failed and reason is None:
-        reason = read.clean("status.message", status.message)
-    return Failure(failed, error_type, reason)
+    return Failure(failed=True, error_type=error_type, reason=reason or read.clean("status.message", status.message))
 
 
 def tenant_of(read: Attributes) -> str | None:
@@ -315,8 +317,6 @@ def _scores(read: Attributes) -> TurnScores:
 
 def _turn_events(span: Span) -> tuple[TurnFact, ...]:
     """Read the turns without a tool, in the order of the span."""
-    if b"arbiter.turn" not in span.raw:
-        return ()
     return tuple(
         [
             TurnFact(to_text(event.time_unix_nano or span.start), _scores(span.attributes.within(event.attributes)))

@@ -80,7 +80,10 @@ class Span:
 
     def events(self, name: str) -> list[Any]:
         """Return the first `MAX_ITEMS` events of one name, in the order of the span."""
-        events = [event for event in self.message.events if event.name == name]
+        events = self.message.events
+        if not events:
+            return []
+        events = [event for event in events if event.name == name]
         if len(events) > MAX_ITEMS:
             self.attributes.flag(name, Problem.SHORTENED, f"{len(events)} events, {MAX_ITEMS} kept")
         return events[:MAX_ITEMS]

@@ -31,7 +31,6 @@ _NO_RUBRIC = RubricScores()
 _NO_DIFF = MinimalDiffMetrics()
 _NO_CAWS = Caws()
 _NO_AUTHORSHIP = Authorship()
-_EVENT_MARK = a.GEN_AI_EVALUATION_EVENT.encode()
 
 
 def from_span(span: Span, head: Head, error_type: str | None) -> EvaluationFact:
@@ -44,8 +43,6 @@ def from_span(span: Span, head: Head, error_type: str | None) -> EvaluationFact:
 
 def from_events(span: Span, trace_id: str) -> list[EvaluationFact]:
     """Read the evaluation events of a span that is no evaluation itself."""
-    if _EVENT_MARK not in span.raw:
-        return []
     return [_from_event(span, trace_id, event) for event in span.events(a.GEN_AI_EVALUATION_EVENT)]
 
 

@@ -10,13 +10,6 @@ from collector_processor.model.facts import Candidate, HistoricalPerformance, Pr
 from otel_benchmark import attributes as a
 
 _NO_HISTORY: Final = HistoricalPerformance()
-_NUMBERS: Final = (
-    ("score", a.ROUTING_CANDIDATE_SCORES),
-    ("propensity", a.ROUTING_CANDIDATE_PROPENSITIES),
-    ("capability_score", a.ROUTING_CANDIDATE_CAPABILITY_SCORES),
-    ("performance_score", a.ROUTING_CANDIDATE_PERFORMANCE_SCORES),
-    ("load_score", a.ROUTING_CANDIDATE_LOAD_SCORES),
-)
 _BANDIT_MOVES: Final = {"-explore": True, "-exploit": False}
 
 
@@ -61,29 +54,23 @@ def _history(read: Attributes) -> HistoricalPerformance:
 
 def _candidates(read: Attributes) -> tuple[Candidate, ...]:
     """Read the parallel arrays, all of them or, where one has another length, none."""
-    ids = read.texts(a.ROUTING_CANDIDATE_IDS)
-    columns: dict[str, tuple[Any, ...]] = {}
-    reasons = read.texts(a.ROUTING_CANDIDATE_REASONS)
-    if reasons is not None:
-        columns["reason"] = reasons
-    for field, name in _NUMBERS:
-        numbers = read.numbers(name)
-        if numbers is not None:
-            columns[field] = numbers
-    count = len(ids or ())
-    if any(len(column) != count for column in columns.values()):
-        lengths = ", ".join(f"{field} {len(column)}" for field, column in columns.items())
-        read.flag(a.ROUTING_CANDIDATE_IDS, Problem.LENGTH_MISMATCH, f"{count} ids, but {lengths}: all left out")
+    ids = read.texts(a.ROUTING_CANDIDATE_IDS) or ()
+    columns: list[tuple[Any, ...] | None] = [
+        read.numbers(a.ROUTING_CANDIDATE_SCORES),
+        read.texts(a.ROUTING_CANDIDATE_REASONS),
+        read.numbers(a.ROUTING_CANDIDATE_CAPABILITY_SCORES),
+        read.numbers(a.ROUTING_CANDIDATE_PERFORMANCE_SCORES),
+        read.numbers(a.ROUTING_CANDIDATE_LOAD_SCORES),
+        read.numbers(a.ROUTING_CANDIDATE_PROPENSITIES),
+    ]
+    if any(column is not None and len(column) != len(ids) for column in columns):
+        lengths = ", ".join(
+            f"{field} {len(column)}"
+            for field, column in zip(Candidate.__struct_fields__[1:], columns, strict=True)
+            if column is not None
+        )
+        read.flag(a.ROUTING_CANDIDATE_IDS, Problem.LENGTH_MISMATCH, f"{len(ids)} ids, but {lengths}: all left out")
         return ()
-    names = tuple(columns)
-    return tuple(
-        [
-            Candidate(agent_id, **dict(zip(names, row, strict=True)))
-            for agent_id, row in zip(ids or (), _rows(columns, count), strict=True)
-            if agent_id is not None
-        ]
-    )
-
-
-def _rows(columns: dict[str, tuple[Any, ...]], count: int) -> list[tuple[Any, ...]]:
-    return list(zip(*columns.values(), strict=True)) if columns else [()] * count
+    unsaid = (None,) * len(ids)
+    rows = zip(ids, *[unsaid if column is None else column for column in columns], strict=True)
+    return tuple([Candidate(agent_id, *row) for agent_id, *row in rows if agent_id is not None])

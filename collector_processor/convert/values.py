@@ -7,9 +7,9 @@ say what was wrong with it, never a text itself, which may be personal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from math import isfinite
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from collector_processor.convert.messages import Lookup
 from collector_processor.model.facts import Anomaly, Problem
@@ -22,7 +22,6 @@ _SURELY_SHORT: Final = MAX_TEXT_BYTES // 4
 """Characters of which UTF-8 can't make more than `MAX_TEXT_BYTES`."""
 _INT64: Final = 2**63
 _UNSET: Final = None
-_Item = TypeVar("_Item")
 
 
 class Attributes:
@@ -84,11 +83,23 @@ class Attributes:
 
     def texts(self, name: str) -> tuple[str | None, ...] | None:
         """Return a list of texts, an item that is none as None; at most `MAX_ITEMS`."""
-        return self._items(name, self._text)
+        items = self._items(name)
+        if items is None:
+            return None
+        texts = [item.string_value for item in items]
+        if all(texts) and len(joined := "".join(texts)) <= _SURELY_SHORT and "\0" not in joined:
+            return tuple(texts)
+        return tuple([self._text(name, item) for item in items])
 
     def numbers(self, name: str) -> tuple[float | None, ...] | None:
         """Return a list of finite numbers, an item that is none as None; at most `MAX_ITEMS`."""
-        return self._items(name, self._number)
+        items = self._items(name)
+        if items is None:
+            return None
+        numbers = [item.double_value for item in items]
+        if all(numbers) and isfinite(sum(numbers)):
+            return tuple(numbers)
+        return tuple([self._number(name, item) for item in items])
 
     def said(self, name: str) -> tuple[str, ...]:
         """Return the texts of a list that are texts."""
@@ -111,7 +122,7 @@ class Attributes:
         if not (last and last.field == name and last.problem is problem and last.span_id == self._span_id):
             self._problems.append(Anomaly(self._span_id, name, problem, detail))
 
-    def _items(self, name: str, read: Callable[[str, Any], _Item]) -> tuple[_Item, ...] | None:
+    def _items(self, name: str) -> Sequence[Any] | None:
         value = self._get(name)
         if value is None:
             return None
@@ -121,11 +132,11 @@ class Attributes:
         if kind == "kvlist_value":
             self.flag(name, Problem.WRONG_TYPE, "a map where a list belongs")
             return None
-        values = value.array_value.values if kind == "array_value" else (value,)
-        if len(values) > MAX_ITEMS:
-            self.flag(name, Problem.SHORTENED, f"{len(values)} items, {MAX_ITEMS} kept")
-            values = values[:MAX_ITEMS]
-        return tuple([read(name, item) for item in values])
+        items: Sequence[Any] = value.array_value.values if kind == "array_value" else (value,)
+        if len(items) > MAX_ITEMS:
+            self.flag(name, Problem.SHORTENED, f"{len(items)} items, {MAX_ITEMS} kept")
+            items = items[:MAX_ITEMS]
+        return items
 
     def _text(self, name: str, value: Any) -> str | None:
         kind = value.WhichOneof("value")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterator
+from math import inf, nextafter
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -12,47 +14,52 @@ from collector_processor.model.ranges import RANGES, Range
 from collector_processor.model.record import BenchmarkDataPoint
 
 
-class _Bound(NamedTuple):
-    """A field, its name in wire form, and where its values may lie."""
+class _Bounds(NamedTuple):
+    """A record type's bounded fields: how to get their values, and for each its name in wire form and its range.
 
-    field: str
-    wire: str
-    range: Range
+    The lowest number inside stands beside the range, so that the check is one comparison.
+    """
+
+    values: Callable[[Any], tuple[Any, ...]]
+    fields: tuple[tuple[str, float, float, Range], ...]
 
 
-_BOUNDS: Final[dict[type[msgspec.Struct], tuple[_Bound, ...]]] = {
-    owner: tuple(
-        _Bound(field, wire, ranges[field])
-        for field, wire in zip(owner.__struct_fields__, owner.__struct_encode_fields__, strict=True)
-        if field in ranges
-    )
-    for owner, ranges in RANGES.items()
-}
+def _bounds(owner: type[msgspec.Struct], ranges: dict[str, Range]) -> _Bounds:
+    wire = dict(zip(owner.__struct_fields__, owner.__struct_encode_fields__, strict=True))
+    fields = [
+        (wire[field], nextafter(each.low, inf) if each.above else each.low, each.high, each)
+        for field, each in ranges.items()
+    ]
+    if len(fields) > 1:
+        return _Bounds(attrgetter(*ranges), tuple(fields))
+    get = attrgetter(*ranges)
+    return _Bounds(lambda struct: (get(struct),), tuple(fields))
+
+
+_BOUNDS: Final = {owner: _bounds(owner, ranges) for owner, ranges in RANGES.items()}
 
 
 def numeric_bounds(point: BenchmarkDataPoint, _: Context) -> Iterator[Finding]:
     """Fail on each number outside its range."""
-    routing, evaluation = point.routing, point.evaluation
-    if routing is not None:
-        yield from _outside(routing, "routing")
-        yield from _outside(routing.historical_performance, "routing.historicalPerformance")
-    if point.execution is not None:
-        yield from _outside(point.execution, "execution")
-    if evaluation is not None:
-        yield from _outside(evaluation, "evaluation")
-        yield from _outside(evaluation.rubric_scores, "evaluation.rubricScores")
-        if evaluation.minimal_diff_metrics is not None:
-            yield from _outside(evaluation.minimal_diff_metrics, "evaluation.minimalDiffMetrics")
-    if point.caws is not None:
-        yield from _outside(point.caws.scores, "caws.scores")
-    for place, turn in enumerate(point.rl_labels.turns):
-        yield from _outside(turn, f"rlLabels.turns[{place}]")
+    for path, owner in _parts(point):
+        values, fields = _BOUNDS[type(owner)]
+        for value, (wire, low, high, bound) in zip(values(owner), fields, strict=True):
+            if value is not None and not low <= value <= high:
+                yield Finding(f"{path}.{wire} = {value!r} is not {bound}")
 
 
-def _outside(owner: msgspec.Struct, path: str) -> list[Finding]:
-    found = []
-    for field, wire, bound in _BOUNDS[type(owner)]:
-        value = getattr(owner, field)
-        if value is not None and not bound.holds(value):
-            found.append(Finding(f"{path}.{wire} = {value!r} is not {bound}"))
-    return found
+def _parts(point: BenchmarkDataPoint) -> list[tuple[str, msgspec.Struct]]:
+    """Return the parts of a record that have bounded numbers, with their paths in wire form."""
+    parts: list[tuple[str, msgspec.Struct]] = []
+    if (routing := point.routing) is not None:
+        parts += (("routing", routing), ("routing.historicalPerformance", routing.historical_performance))
+    if (execution := point.execution) is not None:
+        parts.append(("execution", execution))
+    if (evaluation := point.evaluation) is not None:
+        parts += (("evaluation", evaluation), ("evaluation.rubricScores", evaluation.rubric_scores))
+        if (diff := evaluation.minimal_diff_metrics) is not None:
+            parts.append(("evaluation.minimalDiffMetrics", diff))
+    if (caws := point.caws) is not None:
+        parts.append(("caws.scores", caws.scores))
+    parts += [(f"rlLabels.turns[{place}]", turn) for place, turn in enumerate(point.rl_labels.turns)]
+    return parts

@@ -45,8 +45,11 @@ def verdict_of(point: BenchmarkDataPoint, settings: GateSettings) -> Verdict:
     context = Context(settings.task_types, settings.agents, settings.clock_skew_ms)
     failed: list[FailedGate] = []
     for gate in GATES:
+        findings = list(gate.check(point, context))
+        if not findings:
+            continue
         reasons: dict[Severity, list[str]] = {}
-        for reason, severity in gate.check(point, context):
+        for reason, severity in findings:
             weight = severity or settings.severities.get(gate.name, gate.severity)
             reasons.setdefault(weight, []).append(reason)
         failed += [FailedGate(gate.name, weight, _told(texts)) for weight, texts in reasons.items()]

@@ -22,10 +22,6 @@ class Range(NamedTuple):
             return f"{'above' if self.above else 'at least'} {self.low:g}"
         return f"{self.low:g}..{self.high:g}"
 
-    def holds(self, value: float) -> bool:
-        """Tell whether a number is inside."""
-        return self.low <= value <= self.high and not (self.above and value == self.low)
-
 
 _SCORE: Final = Range(0.0, 1.0)
 _COUNT: Final = Range()
