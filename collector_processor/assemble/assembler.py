@@ -151,9 +151,10 @@ class Assembler:
         known = trace.load(trace_id, lookup)
         spans = trace.open_spans()
         decided = plan(trace_id, spans, known, self._limits, now, flush=flush)
+        waited = bool(self._ready)
         self._unready(trace_id)
         if decided.closings:
-            if not self._ready:
+            if not waited:
                 self._ready_since = now
             self._ready[trace_id] = decided
             self._ready_records += decided.records
