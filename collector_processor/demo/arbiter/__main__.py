@@ -6,6 +6,7 @@ import argparse
 import json
 import logging
 import secrets
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -30,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(
         level=logging.INFO if options.verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )
+
+    # Whoever ends us politely finds no folder left behind.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
     def report(event: dict[str, object]) -> None:
         if options.json:

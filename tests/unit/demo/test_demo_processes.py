@@ -64,11 +64,13 @@ def test_a_failing_arbiter_is_an_error_with_its_last_words(tmp_path: Path, monke
         assert list(events) == []
 
 
-def test_leaving_early_ends_the_arbiter() -> None:
-    with arbiter(5000, 3, os.environ, instrumented=False) as events:
+def test_leaving_early_ends_the_arbiter(tmp_path: Path) -> None:
+    with arbiter(5000, 3, os.environ | {"TMPDIR": str(tmp_path)}, instrumented=False) as events:
         next(events)
         process = _children()[0]
+        assert list(tmp_path.iterdir())
     assert process not in _children()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_deaf_child_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
