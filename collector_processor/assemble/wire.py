@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import DecodeError
 
+from collector_processor.assemble.frame import refuse_crowd
 from collector_processor.assemble.messages import HeaderTraces, RawTraces, SpanHeader, unknown_fields
 from collector_processor.assemble.recognise import role_of
 from collector_processor.errors import MalformedRequestError, RequestTooLargeError
@@ -42,7 +43,8 @@ def split(body: bytes) -> Split:
 
     Raises:
         MalformedRequestError: the body is no such message.
-        RequestTooLargeError: its traces, each with a copy of its resource, would take more than `MAX_SPLIT_BYTES`.
+        RequestTooLargeError: it has too many parts (`frame`), or its traces, each with a copy of its resource, would
+            take more than `MAX_SPLIT_BYTES`.
     """
     open_shares: dict[bytes, _Share] = {}
     shares: list[_Share] = []
@@ -66,7 +68,7 @@ def split(body: bytes) -> Split:
                 and span_id != _NO_SPAN
                 and parent_id is not _NO_SPAN
             )
-            if not sound and (fault := _fault(header)):
+            if not sound and (fault := _fault(header, len(span))):
                 faults[fault] += 1
                 continue
             size = len(span)
@@ -119,6 +121,7 @@ class _Scope(NamedTuple):
 
 def _scopes(body: bytes) -> Iterator[_Scope]:
     """Walk the ScopeSpans of a request that hold spans."""
+    refuse_crowd(body)
     try:
         raw = RawTraces.FromString(body)
     except DecodeError as error:
@@ -170,7 +173,7 @@ def _refuse_growth(fragments_bytes: int, body_bytes: int) -> None:
         )
 
 
-def _fault(header: Any) -> str | None:
+def _fault(header: Any, size: int) -> str | None:
     """Say what is wrong with a span's header, or None. A value is not shown: equal faults are counted together."""
     if header is _UNREADABLE:
         return "span is not a readable protobuf message"
@@ -182,7 +185,7 @@ def _fault(header: Any) -> str | None:
         return "span_id must be 8 bytes and not all zero"
     if len(parent_id) not in {0, len(_NO_SPAN)}:
         return "parent_span_id must be empty or 8 bytes"
-    if not parent_id and any(number == _PARENT_SPAN_ID for number, _ in unknown_fields(header)):
+    if not parent_id and size <= MAX_FRAGMENT_BYTES and _has_misread_parent(header):
         return "parent_span_id must be bytes: it has a wrong wire type"
     if not name or not _is_utf8(name):
         return "name must be UTF-8 text and not empty"
@@ -193,7 +196,10 @@ def _fault(header: Any) -> str | None:
     return None
 
 
-_PARENT_SPAN_ID: Final = SpanHeader.DESCRIPTOR.fields_by_name["parent_span_id"].number
+def _has_misread_parent(header: Any) -> bool:
+    """Tell a root from a span whose parent protobuf skipped. Costly where a span has fields by the million."""
+    number = SpanHeader.DESCRIPTOR.fields_by_name["parent_span_id"].number
+    return any(field == number for field, _ in unknown_fields(header))
 
 
 def _is_utf8(text: bytes) -> bool:
