@@ -22,7 +22,6 @@ from collector_processor.store.statements import statement
 from collector_processor.store.tally import Tally
 from collector_processor.store.writing import lock_and_read, move, read, write_points
 
-
 JsonPatch = Sequence[dict[str, Any]]
 """Steps of RFC 6902."""
 
