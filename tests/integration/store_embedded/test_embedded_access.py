@@ -29,26 +29,26 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.lstat().st_mode)
 
 
-def test_secrets_are_for_the_owner_only(data_dir: Path) -> None:
-    with throwaway_hold(data_dir) as server:
-        files = {path.name: mode(path) for path in data_dir.iterdir() if not path.is_dir()}
+def test_secrets_are_for_the_owner_only(used_data_dir: Path) -> None:
+    with throwaway_hold(used_data_dir) as server:
+        files = {path.name: mode(path) for path in used_data_dir.iterdir() if not path.is_dir()}
         assert set(files.values()) == {0o600}, files
-        assert mode(data_dir / "cluster") == 0o700
-        assert mode(data_dir / "cluster/pgpass") == 0o600
+        assert mode(used_data_dir / "cluster") == 0o700
+        assert mode(used_data_dir / "cluster/pgpass") == 0o600
         password = urlsplit(server.url).password
-        assert password in (data_dir / "cluster/pgpass").read_text()
+        assert password in (used_data_dir / "cluster/pgpass").read_text()
         assert password not in server.log_path.read_text()
 
 
-def test_superuser_and_owner_have_different_passwords(data_dir: Path) -> None:
-    with throwaway_hold(data_dir) as server:
+def test_superuser_and_owner_have_different_passwords(used_data_dir: Path) -> None:
+    with throwaway_hold(used_data_dir) as server:
         assert urlsplit(server.url).password != urlsplit(server.superuser_url).password
 
 
-def test_nobody_gets_in_without_the_password(data_dir: Path) -> None:
-    with throwaway_hold(data_dir) as server:
+def test_nobody_gets_in_without_the_password(used_data_dir: Path) -> None:
+    with throwaway_hold(used_data_dir) as server:
         address = urlsplit(server.url)
-        socket_directory = Path(last_setting(data_dir / "cluster", "unix_socket_directories"))
+        socket_directory = Path(last_setting(used_data_dir / "cluster", "unix_socket_directories"))
         assert mode(socket_directory) == 0o700
         for host in ("127.0.0.1", str(socket_directory)):
             target = {"host": host, "port": address.port, "dbname": "benchmark"}
@@ -63,16 +63,16 @@ def test_nobody_gets_in_without_the_password(data_dir: Path) -> None:
     assert not socket_directory.exists()
 
 
-def test_the_file_of_passwords_serves_libpq(data_dir: Path) -> None:
-    with throwaway_hold(data_dir) as server:
+def test_the_file_of_passwords_serves_libpq(used_data_dir: Path) -> None:
+    with throwaway_hold(used_data_dir) as server:
         port = urlsplit(server.url).port
-        passwords = data_dir / "cluster/pgpass"
+        passwords = used_data_dir / "cluster/pgpass"
         psycopg.connect(host="127.0.0.1", port=port, user="postgres", dbname="postgres", passfile=passwords).close()
 
 
-def test_a_failed_statement_keeps_its_values_out_of_the_log(data_dir: Path) -> None:
-    with throwaway_hold(data_dir) as server, psycopg.connect(server.url, autocommit=True) as connection:
-        connection.execute("CREATE TABLE points (id text PRIMARY KEY)")
+def test_a_failed_statement_keeps_its_values_out_of_the_log(used_data_dir: Path) -> None:
+    with throwaway_hold(used_data_dir) as server, psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute("CREATE TEMPORARY TABLE points (id text PRIMARY KEY)")
         with pytest.raises(psycopg.errors.UniqueViolation):
             connection.execute("INSERT INTO points VALUES ('secret-id'), ('secret-id')")
         log = server.log_path.read_text()
@@ -81,13 +81,13 @@ def test_a_failed_statement_keeps_its_values_out_of_the_log(data_dir: Path) -> N
 
 
 @needs_root
-def test_root_runs_it_as_an_unprivileged_account(data_dir: Path) -> None:
-    with throwaway_hold(data_dir):
-        number = int((data_dir / "cluster/postmaster.pid").read_text().split()[0])
+def test_root_runs_it_as_an_unprivileged_account(used_data_dir: Path) -> None:
+    with throwaway_hold(used_data_dir):
+        number = int((used_data_dir / "cluster/postmaster.pid").read_text().split()[0])
         uids = psutil.Process(number).uids()
         assert 0 not in uids
         assert psutil.Process(number).gids().real != 0
-        assert (data_dir / "cluster").stat().st_uid == uids.real
+        assert (used_data_dir / "cluster").stat().st_uid == uids.real
 
 
 @needs_root
@@ -144,7 +144,7 @@ def test_an_ordinary_user_runs_it_alone(hold) -> None:
     with reachable_folder() as folder:
         data_dir = folder / "postgres"
         shutil.chown(folder, "nobody")
-        holder = hold("nobody", directory=data_dir)
+        holder = hold(data_dir, "nobody")
         url = holder.url()
         assert url, holder.leave()
         assert {path.owner() for path in [data_dir, *data_dir.iterdir()]} == {"nobody"}
@@ -157,7 +157,7 @@ def test_an_ordinary_user_runs_it_alone(hold) -> None:
         with throwaway_hold(data_dir) as server:
             assert server.url == url
         assert {path.owner() for path in [data_dir, *data_dir.iterdir()]} == {"nobody"}
-        holder = hold("nobody", directory=data_dir)
+        holder = hold(data_dir, "nobody")
         assert holder.url() == url
         assert holder.leave() == ""
 
@@ -166,11 +166,11 @@ def test_an_ordinary_user_runs_it_alone(hold) -> None:
 def test_somebody_elses_server_is_refused_by_name(data_dir: Path, hold) -> None:
     with throwaway_hold(data_dir):
         owner = (data_dir / "cluster").owner()
-    assert "the folder belongs to root" in hold("nobody").leave()
+    assert "the folder belongs to root" in hold(data_dir, "nobody").leave()
 
     for path in [data_dir, *data_dir.glob("*.lock")]:
         shutil.chown(path, "daemon")
-    assert f"cluster belongs to {owner}: run as that user" in hold("daemon").leave()
+    assert f"cluster belongs to {owner}: run as that user" in hold(data_dir, "daemon").leave()
 
     shutil.chown(data_dir / "cluster", "root")
     with pytest.raises(EmbeddedServerError, match="belongs to root, as whom PostgreSQL doesn't run"):

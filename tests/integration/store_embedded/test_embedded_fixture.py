@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import psycopg
 import pytest
+from support.postgres import temporary_database
+
+from collector_processor.store.embedded import EmbeddedServer
 
 
 @pytest.mark.parametrize("_round", [1, 2])
@@ -13,7 +18,18 @@ def test_each_test_has_an_empty_database_of_its_own(postgres_url: str, _round: i
         assert connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone() == (False,)
 
 
-def test_an_abandoned_connection_does_not_keep_the_database_alive(postgres_server, postgres_url: str) -> None:
-    with psycopg.connect(postgres_server.superuser_url) as connection:
-        names = connection.execute("SELECT count(*) FROM pg_database WHERE datname LIKE 'test%'").fetchone()
-    assert names == (1,)
+def test_a_database_goes_even_when_a_connection_was_forgotten(postgres_server: EmbeddedServer) -> None:
+    with temporary_database(postgres_server) as url:
+        forgotten = psycopg.connect(url)
+    with pytest.raises(psycopg.OperationalError, match="does not exist"):
+        psycopg.connect(url)
+    forgotten.close()
+
+
+def test_a_template_gives_its_tables(postgres_server: EmbeddedServer) -> None:
+    with temporary_database(postgres_server) as template:
+        with psycopg.connect(template) as connection:
+            connection.execute("CREATE TABLE copied AS SELECT 42 AS answer")
+        name = urlsplit(template).path.removeprefix("/")
+        with temporary_database(postgres_server, template=name) as url, psycopg.connect(url) as connection:
+            assert connection.execute("SELECT answer FROM copied").fetchone() == (42,)

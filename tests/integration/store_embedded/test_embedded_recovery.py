@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import psycopg
 import pytest
+from support.embedded import Holder, server_processes
 from support.postgres import THROWAWAY_SETTINGS, throwaway_hold
 
 from collector_processor.errors import EmbeddedServerError
@@ -23,12 +24,7 @@ def postmaster(data_dir: Path) -> psutil.Process:
     return psutil.Process(int((data_dir / "cluster/postmaster.pid").read_text().split()[0]))
 
 
-def wait_for(condition: Callable[[], object]) -> None:
-    while not condition():
-        time.sleep(0.002)
-
-
-# What a start leaves on disk one after the other: it is killed as soon as each can be seen.
+# What a start leaves on disk, one after the other.
 MOMENTS = {
     "locked": lambda data_dir: (data_dir / "server.lock").exists(),
     "initdb": lambda data_dir: list(data_dir.glob("unfinished-*/PG_VERSION")),
@@ -39,17 +35,20 @@ MOMENTS = {
 }
 
 
-def seen(moment: Callable[[Path], object], data_dir: Path) -> object:
-    try:
-        return moment(data_dir)
-    except FileNotFoundError:
-        return None
+def wait_for(moment: str, data_dir: Path, holder: Holder) -> None:
+    """Watch the data directory of a starting holder until the moment has come."""
+    while holder.process.poll() is None:
+        with contextlib.suppress(FileNotFoundError):
+            if MOMENTS[moment](data_dir):
+                return
+        time.sleep(0.002)
+    pytest.fail(f"it ended before: {holder.leave()}")
 
 
-@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
-def test_a_start_that_is_killed_is_mended_by_the_next(data_dir: Path, hold, moment) -> None:
-    holder = hold()
-    wait_for(lambda: seen(moment, data_dir))
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_start_that_is_killed_is_mended_by_the_next(data_dir: Path, hold, moment: str) -> None:
+    holder = hold(data_dir)
+    wait_for(moment, data_dir, holder)
     holder.kill()
     with throwaway_hold(data_dir) as server, psycopg.connect(server.url) as connection:
         assert connection.execute("SELECT current_user").fetchone() == ("benchmark_owner",)
@@ -59,25 +58,26 @@ def test_a_start_that_is_killed_is_mended_by_the_next(data_dir: Path, hold, mome
 
 @pytest.mark.parametrize("moment", ["initdb", "configured", "server begun"])
 def test_an_interrupted_start_leaves_nothing_running(data_dir: Path, hold, moment: str) -> None:
-    holder = hold()
-    wait_for(lambda: seen(MOMENTS[moment], data_dir))
+    holder = hold(data_dir)
+    wait_for(moment, data_dir, holder)
     holder.process.send_signal(signal.SIGINT)
     holder.process.communicate()
     assert holder.process.returncode != 0
+    assert server_processes(data_dir) == []
     with throwaway_hold(data_dir) as server:
         psycopg.connect(server.url).close()
 
 
-def test_a_server_whose_holder_was_killed_is_found_again(data_dir: Path, hold) -> None:
-    holder = hold()
+def test_a_server_whose_holder_was_killed_is_found_again(used_data_dir: Path, hold) -> None:
+    holder = hold(used_data_dir)
     url = holder.url()
-    before = postmaster(data_dir)
+    before = postmaster(used_data_dir)
     holder.kill()
-    assert locate(data_dir) == url
-    with throwaway_hold(data_dir) as server:
+    assert locate(used_data_dir) == url
+    with throwaway_hold(used_data_dir) as server:
         assert server.url == url
-        assert postmaster(data_dir) == before
-    assert locate(data_dir) is None
+        assert postmaster(used_data_dir) == before
+    assert locate(used_data_dir) is None
 
 
 def test_a_killed_server_is_started_again_and_keeps_what_was_committed(data_dir: Path) -> None:
@@ -94,20 +94,20 @@ def test_a_killed_server_is_started_again_and_keeps_what_was_committed(data_dir:
         idle.close()
 
 
-def test_the_number_of_a_dead_server_may_belong_to_somebody_else_now(data_dir: Path, hold) -> None:
-    holder = hold()
+def test_the_number_of_a_dead_server_may_belong_to_somebody_else_now(used_data_dir: Path, hold) -> None:
+    holder = hold(used_data_dir)
     holder.url()
-    stale = (data_dir / "cluster/postmaster.pid").read_text()
+    stale = (used_data_dir / "cluster/postmaster.pid").read_text()
     holder.leave()
-    account = account_for(data_dir / "cluster")
+    account = account_for(used_data_dir / "cluster")
     stranger = subprocess.Popen(["/bin/sleep", "600"], **account.process_options)
     try:
         number, rest = stale.split("\n", 1)
         assert number != str(stranger.pid)
-        file = data_dir / "cluster/postmaster.pid"
+        file = used_data_dir / "cluster/postmaster.pid"
         file.write_text(f"{stranger.pid}\n{rest}")
-        assert locate(data_dir) is None
-        with throwaway_hold(data_dir) as server:
+        assert locate(used_data_dir) is None
+        with throwaway_hold(used_data_dir) as server:
             psycopg.connect(server.url).close()
         assert stranger.poll() is None
     finally:
@@ -115,12 +115,12 @@ def test_the_number_of_a_dead_server_may_belong_to_somebody_else_now(data_dir: P
         stranger.wait()
 
 
-def test_the_last_user_can_leave_a_server_that_has_died(data_dir: Path) -> None:
-    server = throwaway_hold(data_dir)
+def test_the_last_user_can_leave_a_server_that_has_died(used_data_dir: Path) -> None:
+    server = throwaway_hold(used_data_dir)
     server.start()
-    postmaster(data_dir).kill()
+    postmaster(used_data_dir).kill()
     server.stop()
-    assert locate(data_dir) is None
+    assert locate(used_data_dir) is None
 
 
 def test_a_start_that_fails_says_what_the_server_said(data_dir: Path) -> None:

@@ -30,8 +30,8 @@ def test_a_cold_start_gives_a_database_made_for_benchmarks(data_dir: Path) -> No
     assert role == ("benchmark_owner", False, True)
 
 
-def test_the_owner_can_make_the_roles_that_migrations_need(data_dir: Path) -> None:
-    with throwaway_hold(data_dir) as server, psycopg.connect(server.url) as connection:
+def test_the_owner_can_make_the_roles_that_migrations_need(used_data_dir: Path) -> None:
+    with throwaway_hold(used_data_dir) as server, psycopg.connect(server.url) as connection:
         connection.execute("CREATE SCHEMA benchmark")
         connection.execute("CREATE ROLE benchmark_writer NOLOGIN")
         connection.execute("GRANT benchmark_writer TO CURRENT_USER")
@@ -39,6 +39,7 @@ def test_the_owner_can_make_the_roles_that_migrations_need(data_dir: Path) -> No
         connection.execute("SET LOCAL ROLE benchmark_writer")
         connection.execute("CREATE TABLE benchmark.points (id int)")
         assert connection.execute("SELECT current_user").fetchone() == ("benchmark_writer",)
+        connection.rollback()
 
 
 def test_data_port_and_password_outlive_a_restart(data_dir: Path) -> None:
@@ -52,36 +53,36 @@ def test_data_port_and_password_outlive_a_restart(data_dir: Path) -> None:
             assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
 
 
-def test_a_port_that_is_taken_meanwhile_is_given_up(data_dir: Path) -> None:
-    with throwaway_hold(data_dir) as server:
+def test_a_port_that_is_taken_meanwhile_is_given_up(used_data_dir: Path) -> None:
+    with throwaway_hold(used_data_dir) as server:
         port = urlsplit(server.url).port
-    with socket.create_server(("127.0.0.1", port)), throwaway_hold(data_dir) as server:
+    with socket.create_server(("127.0.0.1", port)), throwaway_hold(used_data_dir) as server:
         assert urlsplit(server.url).port != port
         psycopg.connect(server.url).close()
 
 
-def test_the_last_to_leave_stops_the_server(data_dir: Path, hold) -> None:
-    other = hold()
+def test_the_last_to_leave_stops_the_server(used_data_dir: Path, hold) -> None:
+    other = hold(used_data_dir)
     url = other.url()
-    with throwaway_hold(data_dir) as server:
+    with throwaway_hold(used_data_dir) as server:
         assert server.url == url
         assert other.leave() == ""
         psycopg.connect(url).close()
-    assert locate(data_dir) is None
+    assert locate(used_data_dir) is None
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(url)
 
 
-def test_two_holds_in_one_process_count_twice(data_dir: Path) -> None:
-    with throwaway_hold(data_dir) as first:
-        with throwaway_hold(data_dir) as second:
+def test_two_holds_in_one_process_count_twice(used_data_dir: Path) -> None:
+    with throwaway_hold(used_data_dir) as first:
+        with throwaway_hold(used_data_dir) as second:
             assert second.url == first.url
         psycopg.connect(first.url).close()
-    assert locate(data_dir) is None
+    assert locate(used_data_dir) is None
 
 
 def test_starters_at_the_same_time_get_one_server(data_dir: Path, hold) -> None:
-    holders = [hold() for _ in range(4)]
+    holders = [hold(data_dir) for _ in range(4)]
     urls = {holder.url() for holder in holders}
     assert len(urls) == 1
     assert urls != {""}
@@ -93,7 +94,7 @@ def test_starters_at_the_same_time_get_one_server(data_dir: Path, hold) -> None:
 def test_locate_finds_a_running_server_and_starts_none(data_dir: Path, hold) -> None:
     assert locate(data_dir) is None
     assert not data_dir.exists()
-    holder = hold()
+    holder = hold(data_dir)
     url = holder.url()
     assert locate(data_dir) == url
     psycopg.connect(url).close()
@@ -101,8 +102,8 @@ def test_locate_finds_a_running_server_and_starts_none(data_dir: Path, hold) -> 
     assert locate(data_dir) is None
 
 
-def test_urls_are_there_only_while_the_server_is_held(data_dir: Path) -> None:
-    server = throwaway_hold(data_dir)
+def test_urls_are_there_only_while_the_server_is_held(used_data_dir: Path) -> None:
+    server = throwaway_hold(used_data_dir)
     with pytest.raises(EmbeddedServerError, match="isn't started"):
         _ = server.url
     server.stop()
