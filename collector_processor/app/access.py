@@ -5,20 +5,34 @@ With the embedded database and no processor running, the server is started for t
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from collector_processor.app.pipeline import Pipeline
 from collector_processor.config import EMBEDDED, Settings
+from collector_processor.convert import FoldSettings, unite
+from collector_processor.errors import StoreError
+from collector_processor.guard import GateSettings
+from collector_processor.store import inspection, migrations, querying
+from collector_processor.store.database import Database
 from collector_processor.store.embedded import EmbeddedServer, locate
 from collector_processor.store.embedded.binaries import wheel_binaries
+from collector_processor.store.inspection import DatabaseCheck
+from collector_processor.store.quarantine import Decision, Quarantine
+from collector_processor.store.querying import Answer
+
+__all__ = ["Decision", "Quarantine", "check", "migrate", "open_psql", "opened", "query", "review", "running_url"]
+
+T = TypeVar("T")
 
 _READER: Final = "-c role=benchmark_reader -c default_transaction_read_only=on -c search_path=benchmark,public"
 
@@ -45,6 +59,31 @@ def running_url(settings: Settings) -> str | None:
     return locate(embedded_directory(settings))
 
 
+def migrate(url: str) -> list[str]:
+    """Bring the schema to this program's; the names of what was applied. Raises StoreError."""
+    return asyncio.run(migrations.migrate(url))
+
+
+def check(url: str) -> DatabaseCheck:
+    """What the database is and what it lacks. Raises StoreError."""
+    return asyncio.run(inspection.check(url))
+
+
+def query(url: str, text: str, *, timeout_seconds: float) -> Answer:
+    """One statement, as the role that may only read the views. Raises StoreError."""
+    return _ask(url, lambda database: querying.query(database, text, timeout_seconds=timeout_seconds))
+
+
+def review(url: str, settings: Settings, decide: Callable[[Quarantine], Awaitable[T]]) -> T:
+    """Ask or decide about records; corrected ones are folded and judged by `settings`. Raises StoreError."""
+    pipeline = Pipeline(
+        settings.tenant_key,
+        FoldSettings(settings.evaluator),
+        GateSettings(frozenset(settings.task_types), frozenset(settings.agents), settings.clock_skew * 1000),
+    )
+    return _ask(url, lambda database: decide(Quarantine(database, pipeline.revise, unite)))
+
+
 def open_psql(url: str) -> int:
     """Hand the terminal to psql (the system's, else the embedded one), as the role that may only read.
 
@@ -62,3 +101,17 @@ def open_psql(url: str) -> int:
         return subprocess.run(command, env=os.environ | secret, check=False).returncode  # noqa: S603 - no shell
     finally:
         signal.signal(signal.SIGINT, ours)
+
+
+def _ask(url: str, question: Callable[[Database], Awaitable[T]]) -> T:
+    async def ask() -> T:
+        async with Database(url, application_name="otel-benchmark command") as database:
+            return await question(database)
+
+    try:
+        return asyncio.run(ask())
+    except StoreError as error:
+        # A database without our schema or roles refuses in words that say nothing about the way out.
+        if not error.transient and (missing := check(url).missing):
+            raise StoreError(f"the database lacks {missing[0]}") from error
+        raise

@@ -52,7 +52,15 @@ def _check(options: argparse.Namespace) -> int:
     with access.opened(load_settings(options)) as url:
         found = access.check(url)
     if options.json:
-        print_json(found)
-    else:
-        print_table(("what", "found"), found.items())
-    return 0
+        print_json(found._asdict())
+        return 1 if found.missing else 0
+    rows = [
+        ("tier", found.tier),
+        ("server", found.server_version),
+        ("extensions", ", ".join(f"{name} {version}" for name, version in found.extensions.items()) or "none"),
+        ("schema", f"version {found.schema_version} of {found.known_version}"),
+        ("compression of large values", found.compression),
+        *(("missing", words) for words in found.missing),
+    ]
+    print_table(("what", "found"), rows)
+    return 1 if found.missing else 0

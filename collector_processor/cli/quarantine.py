@@ -7,13 +7,21 @@ import getpass
 import json
 import sys
 import uuid
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from time import time_ns
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from collector_processor.cli.commands import Commands
 from collector_processor.cli.configuration import load_settings
 from collector_processor.cli.output import add_formats, print_json, print_rows
 from collector_processor.errors import BenchmarkError
+
+if TYPE_CHECKING:
+    from collector_processor.app.access import Decision, Quarantine
+    from collector_processor.model.record import BenchmarkDataPoint
+
+T = TypeVar("T")
 
 
 def add_to(commands: Commands) -> None:
@@ -58,46 +66,52 @@ def _add_decision(parser: argparse.ArgumentParser) -> None:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from collector_processor.app import access
-
-    with access.opened(load_settings(options)) as url:
-        rows = access.quarantined(url, limit=options.limit)
+    rows = _review(options, lambda quarantine: quarantine.newest(limit=options.limit))
     print_rows(("id", "timestamp", "task_id", "gates_failed"), rows, options)
     return 0
 
 
 def _show(options: argparse.Namespace) -> int:
-    from collector_processor.app import access
+    import msgspec
 
-    with access.opened(load_settings(options)) as url:
-        print_json(access.record(url, options.id))
+    async def look(quarantine: Quarantine) -> tuple[BenchmarkDataPoint, list[Decision]]:
+        return await quarantine.show(options.id), await quarantine.trail(options.id)
+
+    record, trail = _review(options, look)
+    decisions = [decision._asdict() for decision in trail]
+    print_json({"record": msgspec.to_builtins(record), "decisions": decisions})
     return 0
 
 
 def _correct(options: argparse.Namespace) -> int:
-    from collector_processor.app import access
+    from collector_processor.model.times import to_text
 
-    settings = load_settings(options)
     patch = _read_patch(options.patch)
-    with access.opened(settings) as url:
-        state = access.correct(url, settings, options.id, patch, author=_author(options), reason=options.reason)
-    return _tell(options, state)
+    who = _decision(options)
+    time = to_text(time_ns())
+    return _tell(options, _review(options, lambda quarantine: quarantine.correct(options.id, patch, time=time, **who)))
 
 
 def _release(options: argparse.Namespace) -> int:
-    from collector_processor.app import access
-
-    with access.opened(load_settings(options)) as url:
-        state = access.release(url, options.id, author=_author(options), reason=options.reason)
-    return _tell(options, state)
+    who = _decision(options)
+    return _tell(options, _review(options, lambda quarantine: quarantine.release(options.id, **who)))
 
 
 def _discard(options: argparse.Namespace) -> int:
+    who = _decision(options)
+    return _tell(options, _review(options, lambda quarantine: quarantine.discard(options.id, **who)))
+
+
+def _review(options: argparse.Namespace, decide: Callable[[Quarantine], Awaitable[T]]) -> T:
     from collector_processor.app import access
 
-    with access.opened(load_settings(options)) as url:
-        state = access.discard(url, options.id, author=_author(options), reason=options.reason)
-    return _tell(options, state)
+    settings = load_settings(options)
+    with access.opened(settings) as url:
+        return access.review(url, settings, decide)
+
+
+def _decision(options: argparse.Namespace) -> dict[str, str]:
+    return {"author": _author(options), "reason": options.reason}
 
 
 def _author(options: argparse.Namespace) -> str:
@@ -127,9 +141,14 @@ def _read_patch(argument: str) -> list[dict[str, Any]]:
     return patch
 
 
-def _tell(options: argparse.Namespace, state: str) -> int:
+def _tell(options: argparse.Namespace, record: BenchmarkDataPoint) -> int:
+    """Say what became of the record: a correction may leave gates that still fail."""
+    assert record.verdict is not None
+    failed = {gate.gate: gate.reason for gate in record.verdict.gates_failed}
     if options.json:
-        print_json({"id": options.id, "state": state})
+        print_json({"id": record.id, "state": record.state.value, "gates_failed": failed})
     else:
-        print(f"{options.id} is {state}")
+        print(f"{record.id} is {record.state}")
+        for gate, reason in failed.items():
+            print(f"  {gate}: {reason}")
     return 0

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import Final
 
 from collector_processor.cli.commands import Commands
 from collector_processor.cli.output import add_formats, print_json
-
-_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
 def add_to(commands: Commands) -> None:
@@ -21,11 +18,9 @@ def add_to(commands: Commands) -> None:
 
 def _schema(options: argparse.Namespace) -> int:
     if options.what == "record":
-        import msgspec
+        from collector_processor.model.schema import record_schema
 
-        from collector_processor.model.record import BenchmarkDataPoint
-
-        print_json({"$schema": _DIALECT, **msgspec.json.schema(BenchmarkDataPoint)})
+        print_json(record_schema())
         return 0
     from otel_benchmark.contract import CONTRACT, as_json, as_markdown
 
