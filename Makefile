@@ -37,7 +37,7 @@ check: $(READY) ## lint, format, types, import rules
 	$(BIN)/lint-imports --no-cache
 
 bench: $(READY) ## measure speed and memory, as ratios in one run
-	$(BIN)/python -m tests.benchmarks $(BENCH)
+	PYTHONPATH=tests $(BIN)/python -m benchmarks $(BENCH)
 
 lock: ## pin anew what development uses, from pyproject.toml's bounds
 	@.ci/lock "$(PYTHON)" > constraints.txt.new

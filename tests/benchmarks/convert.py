@@ -1,6 +1,6 @@
 """What conversion costs: µs of CPU a task, stage by stage.
 
-Usage: python -m tests.benchmarks.convert [ROUNDS]
+Usage: python -m benchmarks.convert [ROUNDS]
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from time import process_time_ns
 from typing import Any
 
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+from support.lifecycle import foreign, raw_task, whole_task
 
 from collector_processor.convert import FoldSettings, convert, fold, point_id, unite
 from collector_processor.convert.arbiter import ArbiterAdapter
@@ -19,7 +20,6 @@ from collector_processor.convert.union import arrange
 from collector_processor.guard import GateSettings, judge, protect
 from collector_processor.model.record import encode_point
 from collector_processor.model.stages import RawTask
-from tests.support.lifecycle import foreign, raw_task, whole_task
 
 FOREIGN = 24
 

@@ -6,8 +6,7 @@ import os
 from collections.abc import Iterator
 
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, TracesData
-
-from tests.support.lifecycle import TRACE, foreign, whole_task
+from support.lifecycle import TRACE, foreign, whole_task
 
 SPANS_A_REQUEST = 500
 TASK_ID = b"task-7f3a"

@@ -4,7 +4,7 @@ A real `serve` with its embedded PostgreSQL takes OTLP/HTTP requests of 500 span
 the operating system charges: front and worker, each alone, PostgreSQL beside them. The ratio is to a bare parse of
 the same bytes by protobuf's C parser in this process, in the same run.
 
-Usage: python -m tests.benchmarks.path [TASKS]
+Usage: python -m benchmarks.path [TASKS]
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import psutil
+from benchmarks.load import requests
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector_processor.app.control import ask
-from tests.benchmarks.load import requests
 
 CONNECTIONS = 4
 
