@@ -6,10 +6,10 @@ record has a hash instead, and counts as no span.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -42,7 +42,7 @@ _FACT_TYPES: Final[dict[str, type[LifecycleFact]]] = {
     "tool_call": ToolCallFact,
     "evaluation": EvaluationFact,
 }
-_KINDS: Final = {type_: kind for kind, type_ in _FACT_TYPES.items()}
+_KINDS: Final[dict[type[Fact], str]] = {type_: kind for kind, type_ in _FACT_TYPES.items()}
 
 
 class Contribution(NamedTuple):
@@ -92,8 +92,10 @@ def group(batch: PreparedBatch, unite: Unite) -> Grouped:
         else:
             grouped.speechless += task.spans - sum(weight(stray.fact) for stray in task.strays)
             for stray in task.strays:
-                if strays.setdefault(stray.key, stray) is not stray:
+                if stray.key in strays:
                     grouped.repeated += weight(stray.fact)
+                else:
+                    strays[stray.key] = stray
     grouped.contributions = [shares[id_] for id_ in sorted(shares)]
     grouped.strays = [strays[key] for key in sorted(strays)]
     return grouped
@@ -157,17 +159,17 @@ def without(facts: Facts, dropped: frozenset[str]) -> Facts:
     )
 
 
-def facts_of(fact: LifecycleFact) -> Facts:
-    """One stray fact as facts that can be united."""
-    match fact:
-        case RoutingFact():
-            return Facts(routings=(fact,))
-        case ExecutionFact():
-            return Facts(executions=(fact,))
-        case ToolCallFact():
-            return Facts(tool_calls=(fact,))
-        case EvaluationFact():
-            return Facts(evaluations=(fact,))
+def facts_of(some: Iterable[LifecycleFact]) -> Facts:
+    """Stray facts as facts that can be united."""
+    sorted_: dict[type[Fact], list[Any]] = {type_: [] for type_ in _KINDS}
+    for fact in some:
+        sorted_[type(fact)].append(fact)
+    return Facts(
+        routings=tuple(sorted_[RoutingFact]),
+        executions=tuple(sorted_[ExecutionFact]),
+        tool_calls=tuple(sorted_[ToolCallFact]),
+        evaluations=tuple(sorted_[EvaluationFact]),
+    )
 
 
 def kind_of(fact: LifecycleFact) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import reduce
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -89,7 +90,7 @@ def merge(key: tuple[UUID, SpanKey], held: Held | None, brought: Brought, revise
         return merged
     before = held.facts if held else None
     facts = _take_in(before, brought, unite, merged)
-    if before is not None and unite(before, facts) == unite(before, before):
+    if before is not None and facts == unite(before, before):
         return merged
     spans = (held.spans if held else 0) + merged.tally.in_points + merged.moved.in_points
     if facts.task is None:
@@ -151,21 +152,24 @@ def _bury(state: str, brought: Brought, merged: Merged) -> None:
 
 def _take_in(before: Facts | None, brought: Brought, unite: Unite, merged: Merged) -> Facts:
     """All facts together; those that waited came first, so a later copy of one is the duplicate."""
-    facts = before
+    known = set() if before is None else set(fact_ids(before))
+    strays: list[LifecycleFact] = []
     for some, tally in ((brought.waiting, merged.moved), (brought.arriving, merged.tally)):
         for fact in some:
-            if facts is not None and fact.fact_id in fact_ids(facts):
+            if fact.fact_id in known:
                 tally.duplicate += weight(fact)
-                continue
-            tally.in_points += weight(fact)
-            facts = unite(facts, facts_of(fact)) if facts is not None else facts_of(fact)
+            else:
+                tally.in_points += weight(fact)
+                known.add(fact.fact_id)
+                strays.append(fact)
+    parts = [] if before is None else [before]
+    if strays:
+        parts.append(facts_of(strays))
     share = brought.contribution
-    if share is None:
-        assert facts is not None, "a point without a row is written only for what a batch brings to it"
-        return facts
-    known: frozenset[str] = frozenset() if facts is None else fact_ids(facts)
-    news = fact_ids(share.facts) - known
-    spans = span_ids(share.facts)
-    merged.tally.in_points += len(spans & news) + (share.silent if news else 0)
-    merged.tally.duplicate += share.repeated + len(spans - news) + (0 if news else share.silent)
-    return unite(facts, share.facts) if facts is not None else share.facts
+    if share is not None:
+        news = fact_ids(share.facts) - known
+        spans = span_ids(share.facts)
+        merged.tally.in_points += len(spans & news) + (share.silent if news else 0)
+        merged.tally.duplicate += share.repeated + len(spans - news) + (0 if news else share.silent)
+        parts.append(share.facts)
+    return reduce(unite, parts)
