@@ -163,7 +163,8 @@ def run(settings: Settings) -> int:
         ConfigError, JournalError: it could not start; the message names the setting or the folder.
     """
     configure(settings)
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # The account that stands in for root under PostgreSQL must pass through; what is inside is closed to it.
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o711 if os.geteuid() == 0 else 0o700)
     return uvloop.run(_run(settings))
 
 

@@ -7,7 +7,11 @@ its limit on what comes out.
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING, Any, Final
+
+# gRPC's fork handlers complain on stderr at each start of a worker process, which replaces itself at once by exec.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 
 import grpc
 import grpc.aio
