@@ -64,6 +64,10 @@ class UndecodableSpanError(BenchmarkError):
     """A span's header was good but its attributes can't be decoded: it is kept raw and counted."""
 
 
+class CorrectionError(BenchmarkError):
+    """A person's correction can't be applied to the record; the message names the step and why."""
+
+
 # -- Store -----------------------------------------------------------------------------------------
 
 

@@ -10,27 +10,43 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
+from uuid import UUID
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from collector_processor.app.pipeline import Pipeline
 from collector_processor.config import EMBEDDED, Settings
 from collector_processor.convert import FoldSettings, unite
+from collector_processor.convert import correct as corrections
 from collector_processor.errors import StoreError
 from collector_processor.guard import GateSettings
+from collector_processor.model.record import BenchmarkDataPoint
+from collector_processor.model.times import to_text
 from collector_processor.store import inspection, migrations, querying
 from collector_processor.store.database import Database
 from collector_processor.store.embedded import EmbeddedServer, locate
 from collector_processor.store.embedded.binaries import wheel_binaries
 from collector_processor.store.inspection import DatabaseCheck
-from collector_processor.store.quarantine import Decision, Quarantine
+from collector_processor.store.quarantine import Decision, JsonPatch, Quarantine
 from collector_processor.store.querying import Answer
 
-__all__ = ["Decision", "Quarantine", "check", "migrate", "open_psql", "opened", "query", "review", "running_url"]
+__all__ = [
+    "Decision",
+    "Quarantine",
+    "check",
+    "correct",
+    "migrate",
+    "open_psql",
+    "opened",
+    "query",
+    "review",
+    "running_url",
+]
 
 T = TypeVar("T")
 
@@ -82,6 +98,14 @@ def review(url: str, settings: Settings, decide: Callable[[Quarantine], Awaitabl
         GateSettings(frozenset(settings.task_types), frozenset(settings.agents), settings.clock_skew * 1000),
     )
     return _ask(url, lambda database: decide(Quarantine(database, pipeline.revise, unite)))
+
+
+async def correct(
+    quarantine: Quarantine, id_: UUID, patch: JsonPatch, *, author: str, reason: str
+) -> BenchmarkDataPoint:
+    """Correct a record now. Raises CorrectionError where the patch doesn't fit it, StoreError."""
+    corrections.correct(await quarantine.show(id_), patch)
+    return await quarantine.correct(id_, patch, author=author, reason=reason, time=to_text(time.time_ns()))
 
 
 def open_psql(url: str) -> int:

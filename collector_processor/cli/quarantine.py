@@ -9,7 +9,6 @@ import sys
 import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from time import time_ns
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from collector_processor.cli.commands import Commands
@@ -84,12 +83,11 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _correct(options: argparse.Namespace) -> int:
-    from collector_processor.model.times import to_text
+    from collector_processor.app import access
 
     patch = _read_patch(options.patch)
     who = _decision(options)
-    time = to_text(time_ns())
-    return _tell(options, _review(options, lambda quarantine: quarantine.correct(options.id, patch, time=time, **who)))
+    return _tell(options, _review(options, lambda quarantine: access.correct(quarantine, options.id, patch, **who)))
 
 
 def _release(options: argparse.Namespace) -> int:

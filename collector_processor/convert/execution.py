@@ -89,13 +89,18 @@ def execution_section(runs: Runs, overall_score: float | None) -> Execution | No
         tool_call_count=len(calls),
         tool_call_success_rate=_rate([call.success for call in calls]),
         tools_used=_tools(calls),
-        token_efficiency=overall_score * 1000 / tokens if overall_score is not None and tokens else None,
+        token_efficiency=token_efficiency(overall_score, tokens),
         time_to_first_action_ms=milliseconds_between(first.start, first_call.start) if first_call else None,
         cpu_time_ms=_sum(each.cpu_time_ms for each in runs.executions),
         memory_peak_bytes=max(
             (each.memory_peak_bytes for each in runs.executions if each.memory_peak_bytes is not None), default=None
         ),
     )
+
+
+def token_efficiency(overall_score: float | None, tokens: int | None) -> float | None:
+    """Score per 1,000 tokens; null where either is missing or no token was used."""
+    return overall_score * 1000 / tokens if overall_score is not None and tokens else None
 
 
 def _completed(execution: ExecutionFact, executions: Iterable[ExecutionFact]) -> ExecutionFact:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 from uuid import UUID, uuid5
 
-from collector_processor.convert.execution import Runs, execution_section, runs_of
+import msgspec
+
+from collector_processor.convert.correct import corrected
+from collector_processor.convert.execution import execution_section, runs_of, token_efficiency
 from collector_processor.convert.reward import reward_of
 from collector_processor.convert.sections import (
     current_evaluation,
@@ -16,7 +19,7 @@ from collector_processor.convert.sections import (
 )
 from collector_processor.convert.turns import turns_of
 from collector_processor.convert.weights import adjusted_count
-from collector_processor.model.facts import Authorship, Caws, ExecutionFact, Facts, TaskFact
+from collector_processor.model.facts import Authorship, Caws, Facts, TaskFact
 from collector_processor.model.record import (
     POINT_NAMESPACE,
     SCHEMA_VERSION,
@@ -24,13 +27,16 @@ from collector_processor.model.record import (
     Completeness,
     Emitter,
     Evaluation,
+    Execution,
     Outcome,
     Provenance,
     RlLabels,
+    Routing,
     Sampling,
     Section,
     State,
     Task,
+    Turn,
 )
 from collector_processor.model.times import is_possible
 
@@ -62,36 +68,33 @@ def fold(point: UUID, facts: Facts, revision: int, settings: FoldSettings) -> Be
     caws = over(current.caws if current else None, task.caws)
     authorship = over(current.authorship if current else None, task.authorship) or _NO_AUTHORSHIP
     evaluation = evaluation_section(current, facts, caws) if current else None
-    routing = routing_before(facts.routings, runs.decisive)
+    decided = routing_before(facts.routings, runs.decisive)
+    routing = routing_section(decided) if decided else None
     execution = execution_section(runs, evaluation.overall_score if evaluation else None)
-    seen = [Section.TASK]
-    if routing is not None:
-        seen.append(Section.ROUTING)
-    if execution is not None:
-        seen.append(Section.EXECUTION)
-    if evaluation is not None:
-        seen.append(Section.EVALUATION)
-    return BenchmarkDataPoint(
+    record = BenchmarkDataPoint(
         id=point,
         timestamp=timestamp_of(task),
         tenant_id=task.tenant,
         schema_version=SCHEMA_VERSION,
         revision=revision,
-        completeness=Completeness(tuple(seen), facts.ended_by, facts.truncated),
+        completeness=Completeness(_seen(routing, execution, evaluation), facts.ended_by, facts.truncated),
         state=State.ACCEPTED,
         verdict=None,
         sampling=Sampling(
             adjusted_count=adjusted_count(task.trace_state, task.sampler, is_root=task.parent_span_id is None)
         ),
         task=_task(task, caws),
-        routing=routing_section(routing) if routing else None,
+        routing=routing,
         execution=execution,
         evaluation=evaluation,
-        rl_labels=_labels(task, runs, evaluation),
+        rl_labels=_labels(
+            turns_of(runs.executions, runs.tool_calls, runs.owners), task.type, task.reward, execution, evaluation
+        ),
         provenance=_provenance(task, authorship, caws),
         caws=caws,
         facts=facts,
     )
+    return _derived_again(corrected(record, facts.corrections), task.reward) if facts.corrections else record
 
 
 def timestamp_of(task: TaskFact) -> str:
@@ -114,18 +117,43 @@ def _task(task: TaskFact, caws: Caws | None) -> Task:
     )
 
 
-def _labels(task: TaskFact, runs: Runs, evaluation: Evaluation | None) -> RlLabels:
-    reward = reward_of(task.type, evaluation, task.reward)
+def _derived_again(record: BenchmarkDataPoint, reported: float | None) -> BenchmarkDataPoint:
+    """Bring what follows from the sections in line with them, after a person has changed them."""
+    execution, evaluation = record.execution, record.evaluation
+    if execution is not None:
+        score = evaluation.overall_score if evaluation else None
+        execution = msgspec.structs.replace(execution, token_efficiency=token_efficiency(score, execution.tokens_used))
+    return msgspec.structs.replace(
+        record,
+        execution=execution,
+        completeness=msgspec.structs.replace(record.completeness, seen=_seen(record.routing, execution, evaluation)),
+        rl_labels=_labels(record.rl_labels.turns, record.task.type, reported, execution, evaluation),
+    )
+
+
+def _seen(routing: Routing | None, execution: Execution | None, evaluation: Evaluation | None) -> tuple[Section, ...]:
+    sections = {Section.ROUTING: routing, Section.EXECUTION: execution, Section.EVALUATION: evaluation}
+    return (Section.TASK, *(name for name, section in sections.items() if section is not None))
+
+
+def _labels(
+    turns: tuple[Turn, ...],
+    task_type: str | None,
+    reported: float | None,
+    execution: Execution | None,
+    evaluation: Evaluation | None,
+) -> RlLabels:
+    reward = reward_of(task_type, evaluation, reported)
     return RlLabels(
-        turns=turns_of(runs.executions, runs.tool_calls, runs.owners),
-        final_outcome=_outcome(runs.decisive),
+        turns=turns,
+        final_outcome=_outcome(execution),
         total_reward=reward.total,
         reward_terms=reward.terms,
         reward_version=reward.version,
     )
 
 
-def _outcome(execution: ExecutionFact | None) -> Outcome | None:
+def _outcome(execution: Execution | None) -> Outcome | None:
     if execution is None or execution.success is None:
         return None
     if execution.partial_success:
