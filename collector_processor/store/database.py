@@ -26,11 +26,17 @@ class Database:
 
     `url` is any libpq connection string. A worker needs one connection; `application_name` is how its backend is
     found when the worker has died (`terminate_others`). `prepare_threshold` as in psycopg: None prepares nothing,
-    for servers or poolers that keep no prepared statements.
+    for servers or poolers that keep no prepared statements. `patience` is how many seconds a connection is waited for.
     """
 
     def __init__(
-        self, url: str, *, application_name: str, connections: int = 1, prepare_threshold: int | None = 5
+        self,
+        url: str,
+        *,
+        application_name: str,
+        connections: int = 1,
+        prepare_threshold: int | None = 5,
+        patience: float = 10.0,
     ) -> None:
         self._url = url
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
@@ -44,7 +50,7 @@ class Database:
             },
             min_size=0,
             max_size=connections,
-            timeout=_CONNECT_TIMEOUT,
+            timeout=patience,
             check=AsyncConnectionPool.check_connection,
             name=application_name,
             open=False,

@@ -1,0 +1,170 @@
+"""What the database won't take for a reason of its own is refused alone; what passes by is told apart."""
+
+from __future__ import annotations
+
+import asyncio
+from hashlib import sha256
+
+import msgspec
+import psycopg
+import pytest
+from support.facts import NOON, SECOND, batch, closed, execution, late, lost, many, revise, routing, task, whole
+from support.store import assert_balanced, counts, execute, opened
+
+from collector_processor.errors import StoreError
+from collector_processor.model.facts import Agent, Facts
+from collector_processor.store.database import Database
+from collector_processor.store.postgres import PostgresStore
+
+# Random enough that compression doesn't make it fit an index entry.
+LONG = "".join(sha256(bytes([number])).hexdigest() for number in range(250))
+POISON = {
+    "NUL in a column": {"task_id": "a\0b"},
+    "NUL in the record": {"description": "a\0b"},
+    "lone surrogate in a column": {"task_id": "a\ud800b"},
+    "lone surrogate in the record": {"description": "a\ud800b"},
+    "a number that is too large": {"attempt": 2**63},
+    "a time that is none": {"start": "0000-00-00T00:00:00.000000000Z"},
+    "longer than an index entry": {},
+}
+
+
+def poisoned(name: str) -> Facts:
+    facts = whole(50, task_id="t-50")
+    [run] = facts.executions
+    agent = Agent(LONG) if name == "longer than an index entry" else run.agent
+    return msgspec.structs.replace(
+        facts,
+        task=msgspec.structs.replace(facts.task, **POISON[name]),
+        executions=(msgspec.structs.replace(run, agent=agent),),
+    )
+
+
+@pytest.mark.parametrize("name", POISON)
+def test_one_bad_task_among_good_ones_is_refused_with_its_error(run, store, rows, name):
+    stray = lost(routing(90, 9, task_id="t-3", start=NOON + 4 * SECOND))
+    given = batch(*many(6), closed(poisoned(name), foreign=2), *many(6, first=7), stray)
+    applied = run(store.apply(given))
+    assert (applied.in_points, applied.accepted, applied.orphaned) == (61, 12, 0)
+    [refused] = applied.refused
+    assert (refused.trace_id, refused.span_id, refused.spans) == (b"\0" * 15 + b"\x32", b"\0" * 7 + b"\1", 7)
+    assert refused.error
+    assert len(rows("SELECT FROM benchmark.data_points")) == 12
+    assert len(rows("SELECT FROM benchmark_data.point_keys")) == 12
+    assert run(store.outcome(given.id)) == run(store.apply(given)) == applied
+    assert_balanced(rows)
+
+
+def test_a_bad_late_fact_leaves_its_record_alone(run, store, rows):
+    run(store.apply(batch(closed(Facts(task=task(), executions=(execution(),))))))
+    [before] = rows("SELECT * FROM benchmark.data_points")
+    bad = Facts(routings=(routing(rationale="a\0b"),))
+    applied = run(store.apply(batch(late(bad), *many(2, first=5))))
+    assert counts(applied) == {"in_points": 10, "accepted": 2}
+    assert [refused.spans for refused in applied.refused] == [1]
+    assert rows("SELECT * FROM benchmark.data_points WHERE id = %s", [before["id"]]) == [before]
+    good = run(store.apply(batch(late(Facts(routings=(routing(),))))))
+    assert counts(good) == {"in_points": 1, "revised": 1}
+
+
+def test_a_bad_stray_is_refused(run, store, rows):
+    applied = run(store.apply(batch(lost(routing(2, 9, rationale="a\0b"), routing(2, 10)))))
+    assert counts(applied) == {"orphaned": 1}
+    [refused] = applied.refused
+    assert (refused.span_id, refused.spans) == ((9).to_bytes(8, "big"), 1)
+    assert_balanced(rows)
+
+
+def test_a_record_that_cannot_be_folded_is_refused(run, url, rows):
+    def refuses(id_, facts, revision):
+        if facts.task.task_id == "t-2":
+            raise ZeroDivisionError("a\0 \ud800 fault of one record")
+        return revise(id_, facts, revision)
+
+    async def scenario():
+        async with opened(url, revise=refuses) as store:
+            given = batch(*many(3))
+            return await store.apply(given), await store.outcome(given.id)
+
+    applied, outcome = run(scenario())
+    assert [refused.error for refused in applied.refused] == ["ZeroDivisionError: a ? fault of one record"]
+    assert outcome == applied
+    assert_balanced(rows)
+
+
+def test_a_stored_record_that_cannot_be_read_is_named(run, store, rows):
+    run(store.apply(batch(*many(2))))
+    run(execute(store, "UPDATE benchmark_data.points SET record = '{}' WHERE task_id = 't-1'"))
+    more = [late(Facts(executions=(execution(n, 20),)), trace=n) for n in (1, 2)]
+    applied = run(store.apply(batch(*more)))
+    assert counts(applied) == {"in_points": 1, "revised": 1}
+    [refused] = applied.refused
+    assert "can't be read" in refused.error
+    assert refused.trace_id == (1).to_bytes(16, "big")
+
+
+# -- What isn't one record's fault -----------------------------------------------------------------------------
+
+
+def test_a_database_that_is_not_there_is_a_passing_error_that_says_why(run):
+    async def scenario():
+        database = Database("postgresql://nobody:sesame@127.0.0.1:1/none", application_name="test", patience=0.2)
+        store = PostgresStore(database, revise, None)
+        try:
+            await store.open()
+        finally:
+            await store.close()
+
+    with pytest.raises(StoreError, match="onnection refused") as raised:
+        run(scenario())
+    assert raised.value.transient
+    assert "sesame" not in str(raised.value)
+
+
+WAITING = "SELECT FROM pg_stat_activity WHERE application_name = 'test worker' AND wait_event_type = 'Lock'"
+
+
+def test_a_connection_that_breaks_leaves_nothing_and_the_next_try_succeeds(run, url, store, rows):
+    given = batch(*many(3), *(late(Facts(executions=(execution(n, 20),)), trace=n) for n in (1, 2)))
+    run(store.apply(batch(*many(1))))
+
+    async def scenario(other):
+        applying = asyncio.create_task(store.apply(given))
+        while not applying.done() and not rows(WAITING):  # noqa: ASYNC110 - the event is in another process
+            await asyncio.sleep(0.01)
+        rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'test worker'")
+        with pytest.raises(StoreError) as raised:
+            await applying
+        other.rollback()
+        return raised.value.transient, await store.apply(given)
+
+    with psycopg.connect(url) as other:
+        other.execute("SELECT FROM benchmark_data.point_keys FOR UPDATE")
+        transient, applied = run(scenario(other))
+    assert transient
+    assert counts(applied) == {"in_points": 12, "duplicate": 5, "accepted": 2, "revised": 1}
+    assert_balanced(rows)
+
+
+def test_opening_ends_what_a_dead_worker_left(run, url, store, rows):
+    with psycopg.connect(url, application_name="test worker") as dead, psycopg.connect(url) as bystander:
+        dead.execute("SELECT 1")
+
+        async def scenario():
+            async with opened(url):
+                pass
+
+        run(scenario())
+        with pytest.raises(psycopg.OperationalError):
+            dead.execute("SELECT 1")
+        bystander.execute("SELECT 1")
+
+
+def test_a_schema_that_is_not_there_will_not_pass(run, postgres_url):
+    async def scenario():
+        async with opened(postgres_url) as store:
+            await store.apply(batch(*many(1)))
+
+    with pytest.raises(StoreError) as raised:
+        run(scenario())
+    assert not raised.value.transient
