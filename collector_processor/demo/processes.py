@@ -75,7 +75,7 @@ class Processor:
             timer.cancel()
         if not line:
             self.stop()
-            raise DemoError(f"the processor did not start: {self._last_words()}")
+            raise DemoError(f"the processor did not start: {self.last_words()}")
         self.ready = json.loads(line)
         return self
 
@@ -97,6 +97,11 @@ class Processor:
             raise DemoError(f"otel-benchmark {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
         return done.stdout.strip()
 
+    def on_its_way(self) -> int:
+        """How many spans and tasks are received and not yet stored."""
+        place = json.loads(self.command("status", "--json"))["place"]
+        return int(place["open_spans"] + place["closed_tasks"] + place["sealed_tasks"])
+
     def wait(self) -> None:
         """Come back when the processor has ended by itself."""
         if self._process is not None:
@@ -107,7 +112,8 @@ class Processor:
         if self._process is not None:
             end(self._process)
 
-    def _last_words(self) -> str:
+    def last_words(self) -> str:
+        """The end of its log."""
         lines = self._log.read_text(encoding="utf-8").strip().splitlines()
         return "\n".join(lines[-LAST_LINES:]) or f"it said nothing; see {self._log}"
 

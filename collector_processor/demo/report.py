@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import psycopg
 from psycopg.rows import dict_row
 
-WIDTH = 110
+from collector_processor.model.record import BenchmarkDataPoint
+
+WIDTH = 120
 
 ROUTING = """
 SELECT agent_id AS agent,
@@ -31,7 +34,7 @@ SELECT agent_id AS agent,
        sum(successful_tasks)::float8 / nullif(sum(total_tasks), 0) AS "success rate",
        sum(avg_quality * total_tasks) / nullif(sum(total_tasks) FILTER (WHERE avg_quality IS NOT NULL), 0)
            AS "mean quality",
-       max(p95_latency_ms) AS "p95 ms (worst type)",
+       sum(avg_latency_ms * total_tasks) / sum(total_tasks) FILTER (WHERE avg_latency_ms IS NOT NULL) AS "mean ms",
        sum(total_cost_usd) AS "cost USD"
 FROM benchmark.agent_statistics
 WHERE bucket >= date_trunc('hour', %(since)s::timestamptz)
@@ -52,7 +55,8 @@ RECORD = """
 SELECT record
 FROM benchmark.data_points
 WHERE timestamp >= %(since)s
-ORDER BY rl_ready DESC, explored DESC NULLS LAST, tool_call_count < 3, length(record::text)
+ORDER BY rl_ready DESC, task_type <> 'code-editing', tokens_used IS NULL, tool_call_count < 5, NOT success,
+         length(record::text)
 LIMIT 1
 """
 
@@ -70,11 +74,13 @@ class Findings:
 
 
 def stored_since(url: str, since: datetime) -> int:
-    """Count the data points of tasks that began since then."""
-    with psycopg.connect(url) as connection:
-        row = connection.execute(
-            "SELECT count(*) FROM benchmark.data_points WHERE timestamp >= %s", (since,)
-        ).fetchone()
+    """Count the data points of tasks that began since then; none before the database has its views."""
+    query = "SELECT count(*) FROM benchmark.data_points WHERE timestamp >= %s"
+    try:
+        with psycopg.connect(url) as connection:
+            row = connection.execute(query, (since,)).fetchone()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        return 0
     assert row is not None
     return int(row[0])
 
@@ -90,8 +96,16 @@ def find(url: str, since: datetime) -> Findings:
             counts=counts,
             routing=connection.execute(ROUTING, parameters).fetchall(),
             agents=connection.execute(AGENTS, parameters).fetchall(),
-            record=record["record"] if record else None,
+            record=shown(record["record"]) if record else None,
         )
+
+
+def shown(record: Row) -> Row:
+    """A record with its keys in their own order (jsonb sorts them) and its facts counted instead of told."""
+    sections: dict[str, Any] = msgspec.to_builtins(msgspec.convert(record, BenchmarkDataPoint))
+    facts = sections["facts"]
+    sections["facts"] = {name: len(entries) for name, entries in facts.items() if isinstance(entries, (list, tuple))}
+    return sections
 
 
 def render(findings: Findings, bare: Row, recorded: Row, *, access: Sequence[str]) -> str:
@@ -105,10 +119,10 @@ def render(findings: Findings, bare: Row, recorded: Row, *, access: Sequence[str
     """
     counts = findings.counts
     sections = [
-        ("One record", compact_json(findings.record)),
+        ("One record: benchmark.data_points, column record (its facts only counted)", compact_json(findings.record)),
         ("Tasks", tasks(counts, recorded)),
         ("Who was chosen: benchmark.routing_decisions", table(findings.routing)),
-        ("How they did: benchmark.agent_statistics", table(findings.agents)),
+        ("How they did this hour: benchmark.agent_statistics", table(findings.agents)),
         ("What recording cost", costs(counts, bare, recorded)),
         ("Next", "\n".join(access)),
     ]
@@ -169,26 +183,27 @@ def table(rows: Sequence[Row]) -> str:
     )
 
 
-def compact_json(value: object, indent: str = "", room: int = WIDTH) -> str:
-    """Return JSON that breaks a line only where a list or an object doesn't fit."""
+def compact_json(value: object, indent: str = "", taken: int = 0, room: int = WIDTH) -> str:
+    """Return JSON that breaks a line only where a list or an object doesn't fit.
+
+    `taken` is what stands before the value on its line, beside the indent.
+    """
     line = json.dumps(value, ensure_ascii=False)
-    if len(indent) + len(line) <= room or not isinstance(value, (dict, list)) or not value:
+    if len(indent) + taken + len(line) <= room or not isinstance(value, (dict, list, tuple)) or not value:
         return line
     deeper = indent + "  "
     if isinstance(value, dict):
-        parts = []
-        for key, item in value.items():
-            name = json.dumps(key, ensure_ascii=False) + ": "
-            parts.append(deeper + name + compact_json(item, deeper, room - len(name)))
+        names = [json.dumps(key, ensure_ascii=False) + ": " for key in value]
+        items = list(value.values())
         opening, closing = "{", "}"
     else:
-        parts = [deeper + compact_json(item, deeper, room) for item in value]
+        names = [""] * len(value)
+        items = list(value)
         opening, closing = "[", "]"
+    parts = (
+        deeper + name + compact_json(item, deeper, len(name), room) for name, item in zip(names, items, strict=True)
+    )
     return opening + "\n" + ",\n".join(parts) + "\n" + indent + closing
-
-
-def _title(text: str) -> str:
-    return f"\n{text}\n{'═' * len(text)}"
 
 
 def _cell(value: object) -> str:

@@ -23,6 +23,7 @@ from collector_processor.errors import DemoError
 
 SEED = 7
 STORE_TIMEOUT_S = 30.0
+POLL_S = 0.2
 BAR_WIDTH = 32
 QUERIES = (
     "SELECT agent_id, task_type, avg(total_reward) FROM benchmark.data_points GROUP BY 1, 2 ORDER BY 3 DESC",
@@ -47,7 +48,7 @@ def run(*, keep: bool, tasks: int, data_dir: Path | None) -> int:
     """
     with ExitStack() as cleanup:
         cleanup.enter_context(_terminated_like_interrupted())
-        folder = data_dir or cleanup.enter_context(_new_folder())
+        folder = data_dir.absolute() if data_dir else cleanup.enter_context(_new_folder())
         folder.mkdir(parents=True, exist_ok=True)
         plain = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
 
@@ -58,7 +59,7 @@ def run(*, keep: bool, tasks: int, data_dir: Path | None) -> int:
         processor = Processor(folder, plain, tenant_key)
         cleanup.callback(processor.stop)
         ready = processor.start().ready
-        _say(f"receiving OTLP at {ready['otlp_http']}, storing in {ready['tier']}, data in {folder}")
+        _say(f"receiving OTLP at {ready['otlp_http']}, data in {folder}")
 
         since = datetime.now(UTC)
         recorded_environment = instrumented_environment(
@@ -69,7 +70,10 @@ def run(*, keep: bool, tasks: int, data_dir: Path | None) -> int:
         sent = int(recorded["tasks"]) + int(recorded["subtasks"])
         url = processor.command("database", "url")
         stored = _wait_until_stored(processor, url, since, sent)
-        print(render(find(url, since), bare, recorded, access=_next_commands(folder, ready, keep=keep)))
+        access = _next_commands(folder if keep or data_dir else None, ready, keep=keep)
+        _say(render(find(url, since), bare, recorded, access=access))
+        if stored != sent:
+            _say(f"\n{sent - stored} tasks are missing. The processor's last words:\n{processor.last_words()}")
         if keep:
             _say("\nThe processor goes on until Ctrl-C.")
             processor.wait()
@@ -91,38 +95,48 @@ def _work(what: str, tasks: int, environment: Mapping[str, str], *, instrumented
 
 
 def _wait_until_stored(processor: Processor, url: str, since: datetime, sent: int) -> int:
-    """Have everything written that can be; return how many tasks are stored in the end."""
+    """Wait until all is stored and nothing more is on its way; return how many tasks are stored in the end.
+
+    Tasks close by themselves a second after their end, with the reviews that came later; only what still waits
+    after a long time is closed by hand.
+    """
     deadline = time.monotonic() + STORE_TIMEOUT_S
-    while True:
-        processor.command("flush")
-        stored = stored_since(url, since)
-        _progress("data points stored", stored, sent)
-        if stored >= sent or time.monotonic() > deadline:
-            return stored
+    while (stored := stored_since(url, since)) < sent or processor.on_its_way():
+        if time.monotonic() > deadline:
+            processor.command("flush")
+            stored = stored_since(url, since)
+            break
+        _progress("data points stored", min(stored, sent - 1), sent)
+        time.sleep(POLL_S)
+    _progress("data points stored", stored, sent)
+    return stored
 
 
-def _next_commands(folder: Path, ready: Event, *, keep: bool) -> Sequence[str]:
-    if not keep:
+def _next_commands(kept_in: Path | None, ready: Event, *, keep: bool) -> Sequence[str]:
+    if kept_in is None:
         return (
             "otel-benchmark demo --keep     the same, and it stays for you to query",
             "otel-benchmark serve           a processor for your own application",
             "otel-benchmark plugin check    what of your application would be recorded",
         )
-    here = f"COLLECTOR_PROCESSOR_DATA_DIR={shlex.quote(str(folder))} otel-benchmark"
-    return (
-        *(f"{here} sql {shlex.quote(query)}" for query in QUERIES),
-        f"{here} status",
-        f'psql "$({here} database url)"',
-        f"curl http://{ready['admin']}/metrics",
-        f"OTEL_EXPORTER_OTLP_ENDPOINT=http://{ready['otlp_http']} opentelemetry-instrument <your application>",
-    )
+    here = f"COLLECTOR_PROCESSOR_DATA_DIR={shlex.quote(str(kept_in))} otel-benchmark"
+    commands = [f"{here} sql {shlex.quote(query)}" for query in QUERIES]
+    if keep:
+        commands += [
+            f"{here} status",
+            f'psql "$({here} database url)"',
+            f"curl http://{ready['admin']}/metrics",
+            f"OTEL_EXPORTER_OTLP_ENDPOINT=http://{ready['otlp_http']} opentelemetry-instrument <your application>",
+        ]
+    return commands
 
 
 @contextmanager
 def _new_folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="otel-benchmark-demo-"))
-    if os.geteuid() == 0:
-        # The database runs as an unprivileged account then, which must pass through.
+    # For root the database runs as an unprivileged account, which reaches /tmp, but perhaps not TMPDIR.
+    as_root = os.geteuid() == 0
+    folder = Path(tempfile.mkdtemp(prefix="otel-benchmark-demo-", dir="/tmp" if as_root else None))  # noqa: S108
+    if as_root:
         folder.chmod(0o711)
     try:
         yield folder

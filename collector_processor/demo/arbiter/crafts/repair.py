@@ -202,7 +202,7 @@ def mend(problem: Problem, manner: Manner) -> Policy:
                 passed, kept, mended = int(tested.data["passed"]), attempt, True
                 break
     if passed == total:
-        return Report(success=True, reflection=f"{problem.name}: mended after {tries} tries.")
+        return Report(success=True, reflection=f"{problem.name}: mended, repairs tried: {tries}.")
     if manner.bends_tests:
         failing = str(tested.data["failed"][0])
         yield Note(f"I can't make {failing} pass. It must be wrong, so I remove it.")
@@ -215,7 +215,7 @@ def mend(problem: Problem, manner: Manner) -> Policy:
     return Report(
         success=False,
         partial_success=passed > int(first.data["passed"]),
-        failure_reason=f"{total - passed} of {total} tests still fail after {tries} tries",
+        failure_reason=f"{total - passed} of {total} tests still fail, repairs tried: {tries}",
         reflection=f"{problem.name}: none of my repairs helped.",
     )
 
