@@ -8,8 +8,8 @@ from typing import Final
 _DIGITS: Final = 14
 """Hex digits of a threshold: 56 bits."""
 _THRESHOLD: Final = re.compile(rf"(?:^|,)\s*ot=(?:[^,]*;)?th:([0-9a-f]{{1,{_DIGITS}}})(?:[;,\s]|$)")
-_RATIO: Final = re.compile(r"TraceIdRatioBased\{([0-9.eE+-]+)\}")
-_PARENT_BASED: Final = re.compile(r"ParentBased\{root:(AlwaysOnSampler|TraceIdRatioBased\{[0-9.eE+-]+\})[,}]")
+_RATIO: Final = re.compile(r"(?i:TraceIdRatioBased)\{([0-9.eE+-]+)\}")
+_PARENT_BASED: Final = re.compile(r"ParentBased\{root[:=](AlwaysOnSampler|(?i:TraceIdRatioBased)\{[0-9.eE+-]+\})[,}]")
 _ALWAYS_ON: Final = "AlwaysOnSampler"
 
 

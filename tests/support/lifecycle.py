@@ -312,7 +312,15 @@ def _emit(tracer: Tracer) -> None:
             call.add_event(a.EXCEPTION_EVENT, {a.EXCEPTION_TYPE: "AssertionError"}, timestamp=_at(479))
             call.set_status(StatusCode.ERROR, "1 failed")
         call.end(_at(end))
-    run.add_event(a.TURN_EVENT, {a.TURN_NUMBER: 5, a.TURN_TASK_PROGRESS: 1.0}, timestamp=_at(950))
+    last_turn = {
+        a.TURN_NUMBER: 5,
+        a.TURN_INFORMATION_GAIN: 0.1,
+        a.TURN_FORMAT_CORRECTNESS: 1.0,
+        a.TURN_TASK_PROGRESS: 1.0,
+        a.TURN_SAFETY_SCORE: 1.0,
+        a.TURN_REWARD: 0.5,
+    }
+    run.add_event(a.TURN_EVENT, last_turn, timestamp=_at(950))
     run.set_attributes(
         {
             a.EXECUTION_SUCCESS: True,
@@ -368,7 +376,10 @@ def _emit(tracer: Tracer) -> None:
             a.PROVENANCE_HUMAN_REVIEWED: False,
         },
     )
-    for name, passed, score, threshold, mandatory in (("tests", True, 1.0, 1.0, True), ("lint", True, 0.97, 0.9, False)):
+    for name, passed, score, threshold, mandatory in (
+        ("tests", True, 1.0, 1.0, True),
+        ("lint", True, 0.97, 0.9, False),
+    ):
         judged.add_event(
             a.GEN_AI_EVALUATION_EVENT,
             {
