@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_benchmark import attributes as a
 from otel_benchmark.values import LIST_ITEMS, flag, identifier, number
-from otel_benchmark.vocabulary import CANDIDATES, GATES, ITEM_FIELDS
+from otel_benchmark.vocabulary import CANDIDATES, ITEM_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from otel_benchmark.extract import Attributes
 
 _ARRAYS: Final = tuple(field.attribute for field in ITEM_FIELDS[CANDIDATES])
-_GATE_VALUES: Final = tuple(field.attribute for field in ITEM_FIELDS[GATES] if field.key != "name")
 
 
 def entries(
@@ -48,11 +47,12 @@ def candidates(items: Any, read: Callable[[Any, Attributes], None]) -> Attribute
     """
     rows: list[Attributes] = []
     for entry, value in entries(items, read, a.ROUTING_CANDIDATE_IDS):
-        if isinstance(value, tuple) and len(value) == 2 and not hasattr(value, "_fields"):
-            read(value[0], entry)
-            _set(entry, a.ROUTING_CANDIDATE_SCORES, number(value[1]))
-        else:
-            _set(entry, a.ROUTING_CANDIDATE_SCORES, number(value))
+        if a.ROUTING_CANDIDATE_SCORES not in entry:
+            if type(value) is tuple and len(value) == 2:
+                read(value[0], entry)
+                _set(entry, a.ROUTING_CANDIDATE_SCORES, number(value[1]))
+            else:
+                _set(entry, a.ROUTING_CANDIDATE_SCORES, number(value))
         if a.ROUTING_CANDIDATE_IDS in entry:
             rows.append(entry)
     return arrays(rows)
@@ -60,51 +60,53 @@ def candidates(items: Any, read: Callable[[Any, Attributes], None]) -> Attribute
 
 def arrays(rows: list[Attributes]) -> Attributes:
     """Return parallel arrays of the columns that any row has."""
-    return {name: [row.get(name) for row in rows] for name in _ARRAYS if any(name in row for row in rows)}
+    columns = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in columns}
 
 
-def include_selected(out: Attributes) -> None:
-    """Put the selected agent among the candidates, where the host lists only the alternatives to it."""
-    ids, selected = out.get(a.ROUTING_CANDIDATE_IDS), out.get(a.ROUTING_SELECTED_ID)
+def settle(out: Attributes, inputs: Attributes) -> None:
+    """Agree on one list of candidates: the outcome's, else the inputs', with the selected agent among them."""
+    if a.ROUTING_CANDIDATE_IDS in out:
+        for name in _ARRAYS:
+            inputs.pop(name, None)
+    ids = out.get(a.ROUTING_CANDIDATE_IDS) or inputs.get(a.ROUTING_CANDIDATE_IDS)
+    selected = out.get(a.ROUTING_SELECTED_ID)
     if not ids or selected is None or selected in ids:
         return
+    added = {a.ROUTING_CANDIDATE_IDS: selected, a.ROUTING_CANDIDATE_PROPENSITIES: out.get(a.ROUTING_PROPENSITY)}
     size = len(ids)
-    for name in _ARRAYS:
-        column = out.get(name)
-        if column is not None and len(column) == size:
-            value = {a.ROUTING_CANDIDATE_IDS: selected, a.ROUTING_CANDIDATE_PROPENSITIES: out.get(a.ROUTING_PROPENSITY)}
-            out[name] = [*column, value.get(name)]
+    for attributes in (out, inputs):
+        for name in _ARRAYS:
+            if len(attributes.get(name, ())) == size:
+                attributes[name] = [*attributes[name], added.get(name)]
 
 
-def gates(items: Any, read: Callable[[Any, Attributes], None]) -> list[Attributes]:
-    """Return one `gen_ai.evaluation.result` event's attributes for each gate or criterion.
+def gates(items: Any, read: Callable[[Any, Attributes], None]) -> Iterator[Attributes]:
+    """Yield one `gen_ai.evaluation.result` event's attributes for each gate or criterion.
 
     An entry may be an object or a mapping; the whole may be a mapping of name → passed, score, or object. Entries
-    without a name, or that say nothing, are left out.
+    without a name, or that say nothing else, are left out.
     """
-    events: list[Attributes] = []
     for entry, value in entries(items, read, a.GEN_AI_EVALUATION_NAME):
-        if (passed := flag(value)) is not None:
-            _set(entry, a.GATE_PASSED, passed)
-        else:
-            _set(entry, a.GEN_AI_EVALUATION_SCORE_VALUE, number(value))
-        if a.GEN_AI_EVALUATION_NAME in entry and any(name in entry for name in _GATE_VALUES):
-            events.append(entry)
-    return events
+        if len(entry) <= 1:
+            if (passed := flag(value)) is not None:
+                entry[a.GATE_PASSED] = passed
+            else:
+                _set(entry, a.GEN_AI_EVALUATION_SCORE_VALUE, number(value))
+        if len(entry) > 1 and a.GEN_AI_EVALUATION_NAME in entry:
+            yield entry
 
 
-def turns(items: Any, read: Callable[[Any, Attributes], None], *, tools_are_numbered: bool) -> list[Attributes]:
-    """Return one `arbiter.turn` event's attributes for each turn that the tool spans don't tell.
+def turns(items: Any, read: Callable[[Any, Attributes], None], *, tools_are_numbered: bool) -> Iterator[Attributes]:
+    """Yield one `arbiter.turn` event's attributes for each turn that the tool spans don't tell.
 
     A turn that called a tool is told by the tool's span. It becomes an event only where those spans carry turn
     numbers, which join the two; otherwise it would be counted twice.
     """
-    events: list[Attributes] = []
     for entry, _ in entries(items, read, None):
         tool = entry.pop(a.GEN_AI_TOOL_NAME, None)
         if entry and (tool is None or (tools_are_numbered and a.TURN_NUMBER in entry)):
-            events.append(entry)
-    return events
+            yield entry
 
 
 def _set(entry: Attributes, name: str, value: Any) -> None:

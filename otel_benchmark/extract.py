@@ -49,78 +49,84 @@ def names_of(fields: Iterable[Field], root: Root, *, capture_content: bool) -> t
 
 
 class Reader:
-    """Reads the fields that have a common name under one root. Never raises."""
+    """Reads the fields that have a common name under one root; `read(value, out)` adds them to `out`, never raises."""
 
-    __slots__ = ("_direct", "_itself", "_names", "_parts", "_plans")
+    __slots__ = ("_direct", "_itself", "_names", "_parts", "_wanted", "read")
 
     def __init__(self, names: Iterable[Name]) -> None:
         self._names = tuple(names)
-        self._plans: dict[type, Plan] = {}
         self._itself = tuple(name for name in self._names if name.path == (_ITSELF,))
         self._direct = tuple(name for name in self._names if len(name.path) == 1 and name not in self._itself)
         below: dict[str, list[Name]] = {}
         for name in self._names:
             if len(name.path) > 1:
                 below.setdefault(name.path[0], []).append(name._replace(path=name.path[1:]))
-        self._parts = {part: Reader(names) for part, names in below.items()}
+        self._parts = {part: Reader(names).read for part, names in below.items()}
+        self._wanted = frozenset(name.path[0] for name in self._direct) | frozenset(self._parts)
+        self.read: Plan = self._reader()
 
     def __bool__(self) -> bool:
         return bool(self._names)
 
-    def __call__(self, value: Any, out: Attributes) -> None:
-        """Add what the value says about the fields to `out`."""
-        plan = self._plans.get(type(value))
-        try:
-            if plan is None:
-                plan = self._plans[type(value)] = self._plan_for(type(value))
-            plan(value, out)
-        except Exception:  # noqa: BLE001 - host code behind a look-up may raise anything: read name by name
-            self._probe(value, out)
+    def _reader(self) -> Plan:
+        plans: dict[type, Plan] = {}
+
+        def read(value: Any, out: Attributes) -> None:
+            kind = type(value)
+            try:
+                plan = plans.get(kind)
+                if plan is None:
+                    plan = plans[kind] = self._plan_for(kind)
+                plan(value, out)
+            except Exception:  # noqa: BLE001 - host code behind a look-up may raise anything: read name by name
+                self._probe(value, out)
+
+        return read
 
     def _plan_for(self, kind: type) -> Plan:
+        if not self._names:
+            return _ignore
         if issubclass(kind, dict):
-            return self._by_keys(lambda value: value)
+            return self._by_keys({}, "value")
         if issubclass(kind, Mapping):
             return self._probe
-        slots = tuple(name for name in self._wanted() if _is_slot(kind, name))
-        constants = tuple(name for name in self._wanted() if name not in slots and _is_constant(kind, name))
-        if "__dict__" in dir(kind) and not issubclass(kind, (type, Enum)):
-            return self._by_keys(lambda value: value.__dict__, slots, constants)
-        if slots or constants or self._itself:
-            source = {name: f"getattr(value, {name!r}, None)" for name in (*slots, *constants)}
-            plan = self._compile(source)
-            return lambda value, out: plan(value, None, out)
-        return _ignore
+        has_dict = "__dict__" in dir(kind) and not issubclass(kind, (type, Enum))
+        fixed = {
+            name: f"getattr(value, {name!r}, None)"
+            for name in self._wanted
+            if _is_slot(kind, name) or _is_constant(kind, name)
+        }
+        if not has_dict:
+            return self._compile("value, out", fixed) if fixed or self._itself else _ignore
+        declared = _declared(kind)
+        if declared is None:
+            return self._by_keys(fixed, "value.__dict__")
+        found = {name: f"data.get({name!r})" for name in declared if name in self._wanted}
+        return self._compile("value, out", fixed | found, "data = value.__dict__")
 
-    def _by_keys(
-        self, data_of: Callable[[Any], dict[str, Any]], slots: tuple[str, ...] = (), constants: tuple[str, ...] = ()
-    ) -> Plan:
-        wanted = self._wanted()
-        fixed = {name: f"getattr(value, {name!r}, None)" for name in (*slots, *constants)}
+    def _by_keys(self, fixed: dict[str, str], data_of: str) -> Plan:
+        """Return a plan that generates one function for each set of keys it meets."""
         shapes: dict[tuple[str, ...], Callable[[Any, Any, Attributes], None]] = {}
 
-        def plan(value: Any, out: Attributes) -> None:
-            data = data_of(value)
-            keys = tuple(data) if len(data) <= _MAX_KEYS else ()
-            compiled = shapes.get(keys)
-            if compiled is None:
-                if len(data) > _MAX_KEYS or len(shapes) >= _MAX_SHAPES:
-                    self._probe(value, out)
-                    return
-                found = {name: f"data[{name!r}]" for name in keys if name in wanted}
-                compiled = shapes[keys] = self._compile(fixed | found)
-            compiled(value, data, out)
+        def missing(value: Any, data: dict[str, Any], out: Attributes) -> None:
+            if len(data) > _MAX_KEYS or len(shapes) >= _MAX_SHAPES:
+                self._probe(value, out)
+                return
+            keys = tuple(data)
+            found = {name: f"data[{name!r}]" for name in keys if name in self._wanted}
+            shapes[keys] = self._compile("value, data, out", fixed | found)
+            shapes[keys](value, data, out)
 
-        return plan
+        lines = [
+            f"data = {data_of}",
+            f"(shapes.get(tuple(data), missing) if len(data) <= {_MAX_KEYS} else missing)(value, data, out)",
+        ]
+        return define("value, out", lines, {"shapes": shapes, "missing": missing})
 
-    def _wanted(self) -> frozenset[str]:
-        return frozenset(name.path[0] for name in self._direct) | frozenset(self._parts)
-
-    def _compile(self, source: dict[str, str]) -> Callable[[Any, Any, Attributes], None]:
+    def _compile(self, parameters: str, source: dict[str, str], *prologue: str) -> Callable[..., None]:
         """Generate the function for one shape: `source` says for each name that exists how to get its value."""
-        lines: list[str] = []
+        lines = list(prologue)
         scope: dict[str, Any] = {}
-        parts = [part for part in self._parts if part in source]
         nested = {name.field.key: index for index, name in enumerate(self._names) if len(name.path) > 1}
 
         def read(names: Iterable[Name]) -> None:
@@ -132,45 +138,53 @@ class Reader:
             return nested.get(name.field.key, len(self._names)) < self._names.index(name)
 
         read(name for name in self._direct if not after_parts(name))
-        for index, part in enumerate(parts):
+        for index, part in enumerate(part for part in self._parts if part in source):
             scope[f"part{index}"] = self._parts[part]
-            lines += [f"part = {source[part]}", f"if part is not None: part{index}(part, out)"]
+            lines += [f"v = {source[part]}", f"if v is not None: part{index}(v, out)"]
         read(name for name in self._direct if after_parts(name))
         for name in self._itself:
             lines += assignment(name, "value", scope)
-        return define("value, data, out", lines, scope)
+        return define(parameters, lines, scope)
 
     def _probe(self, value: Any, out: Attributes) -> None:
         for name in self._names:
             if name.field.attribute not in out:
                 found = name.field.convert(_follow(value, name.path))
                 if found is not None:
-                    write(name, found, out)
+                    for attribute in name.field.attributes:
+                        out[attribute] = (not found) if name.negated else found
 
 
 def assignment(name: Name, expression: str, scope: dict[str, Any]) -> list[str]:
-    """Return the lines that convert `expression` and put it into `out`; they use names that are added to `scope`."""
+    """Return the lines that convert `expression` and put it into `out`; they use names that are added to `scope`.
+
+    What is well-formed already, nearly everything, is taken without a call.
+    """
     convert = f"convert_{name.field.value.name.lower()}"
     scope[convert] = name.field.convert
-    check = _WELL_FORMED.get(name.field.value)
-    convertible = "v is not None" if check is None else f"v is not None and not ({check})"
-    targets = "".join(f"out[{attribute!r}] = " for attribute in name.field.attributes)
+    check = _WELL_FORMED.get(name.field.value, "False")
+    first = repr(name.field.attribute)
+    store = "".join(f"out[{attribute!r}] = " for attribute in name.field.attributes) + (
+        "not v" if name.negated else "v"
+    )
     return [
-        f"if {name.field.attribute!r} not in out:",
-        f"    v = {expression}",
-        f"    if {convertible}: v = {convert}(v)",
-        f"    if v is not None: {targets}{'not v' if name.negated else 'v'}",
+        f"v = {expression}",
+        f"if {check}:",
+        f"    if {first} not in out: {store}",
+        f"elif v is not None and {first} not in out:",
+        f"    v = {convert}(v)",
+        f"    if v is not None: {store}",
     ]
 
 
 _WELL_FORMED: Final = {
-    Value.IDENTIFIER: f"type(v) is str and 0 < len(v) <= {TEXT_BYTES} and v.isascii()",
-    Value.TEXT: f"type(v) is str and len(v) <= {TEXT_BYTES} and v.isascii()",
+    Value.IDENTIFIER: f"type(v) is str and v.isascii() and 0 < len(v) <= {TEXT_BYTES}",
+    Value.TEXT: f"type(v) is str and v.isascii() and len(v) <= {TEXT_BYTES}",
     Value.NUMBER: "type(v) is float",
     Value.INTEGER: f"type(v) is int and {-(2**63)} <= v < {2**63}",
     Value.FLAG: "v is True or v is False",
 }
-"""When a value needs no conversion, as an expression: most need none, and a call costs more than the check."""
+"""When a value needs no conversion, as an expression."""
 
 
 def define(parameters: str, lines: list[str], scope: dict[str, Any]) -> Callable[..., None]:
@@ -179,12 +193,6 @@ def define(parameters: str, lines: list[str], scope: dict[str, Any]) -> Callable
     exec(compile(f"def plan({parameters}):\n{body}\n", "<otel_benchmark plan>", "exec"), scope)  # noqa: S102
     plan: Callable[..., None] = scope["plan"]
     return plan
-
-
-def write(name: Name, value: Any, out: Attributes) -> None:
-    """Store a converted value under every attribute of its field."""
-    for attribute in name.field.attributes:
-        out[attribute] = (not value) if name.negated else value
 
 
 def _ignore(value: Any, out: Attributes) -> None:
@@ -209,6 +217,16 @@ def _follow(value: Any, path: tuple[str, ...]) -> Any:
         except Exception:  # noqa: BLE001 - whatever the host's mapping raises means missing
             return None
     return value
+
+
+def _declared(kind: type) -> tuple[str, ...] | None:
+    """Return the fields of a dataclass, attrs or pydantic class; None where instances may differ."""
+    if "__dataclass_fields__" in vars(kind):
+        return tuple(kind.__dict__["__dataclass_fields__"])
+    if "__attrs_attrs__" in vars(kind):
+        return tuple(field.name for field in kind.__dict__["__attrs_attrs__"])
+    fields = getattr(kind, "__pydantic_fields__", None)
+    return tuple(fields) if isinstance(fields, dict) else None
 
 
 def _static(kind: type, name: str) -> Any:

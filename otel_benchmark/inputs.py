@@ -105,8 +105,15 @@ def declared_roles(signature: Signature) -> set[Root]:
     return {PARAMETER_ROLES[p.name] for p in signature.parameters if p.name in PARAMETER_ROLES}
 
 
-def input_reader(kind: Kind, signature: Signature, readers: Mapping[Root, Reader], *, capture_content: bool) -> Any:
-    """Generate `read(args, kwargs, out)`: parameters by name, then the objects in the order of their roots."""
+def input_reader(
+    kind: Kind,
+    signature: Signature,
+    readers: Mapping[Root, Reader],
+    fixed: Mapping[str, str],
+    *,
+    capture_content: bool,
+) -> Any:
+    """Generate `read(args, kwargs, out)`: parameters by name, objects in the order of their roots, fixed values."""
     lines = ["n = len(args)"]
     scope: dict[str, Any] = {}
 
@@ -131,7 +138,7 @@ def input_reader(kind: Kind, signature: Signature, readers: Mapping[Root, Reader
         reader = readers.get(root)
         if not reader:
             continue
-        scope[f"read_{root.value}"] = reader
+        scope[f"read_{root.value}"] = reader.read
         for parameter in roles.get(root, ()):
             lines += [f"p = {expression(parameter)}", f"if p is not None: read_{root.value}(p, out)"]
     if signature.bound:
@@ -139,8 +146,9 @@ def input_reader(kind: Kind, signature: Signature, readers: Mapping[Root, Reader
         own = [Root.SELF] if told else [Root.AGENT, Root.SELF]
         for root in own:
             if readers.get(root):
-                scope[f"own_{root.value}"] = readers[root]
+                scope[f"own_{root.value}"] = readers[root].read
                 lines.append(f"if n: own_{root.value}(args[0], out)")
+    lines += [f"if {name!r} not in out: out[{name!r}] = {value!r}" for name, value in fixed.items()]
     return define("args, kwargs, out", lines, scope)
 
 

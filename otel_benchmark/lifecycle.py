@@ -63,10 +63,13 @@ class Recording:
         active = self._active
         if active is None:
             return
-        found = attributes_of(self._kind, fields)
-        active.recorded.update(found)
+        recorded = active.recorded = active.recorded or {}
+        recorded.update(attributes_of(self._kind, fields))
         if outcome is not None:
-            active.events += active.plan.read_result(outcome, active.recorded, tools_are_numbered=False)
+            active.plan.read_outcome(outcome, recorded)
+            key = active.plan.lists
+            if key in recorded:
+                active.events += active.plan.read_list(key, recorded, tools_are_numbered=active.tools_are_numbered)
 
     def candidate(self, agent_id: str, **fields: Any) -> None:
         """Add an agent that the router considered: score, reason, propensity, capability_score and so on."""
@@ -76,12 +79,12 @@ class Recording:
     def gate(self, name: str, **fields: Any) -> None:
         """Add a quality gate or criterion of an evaluation: passed, score, threshold, mandatory, label, explanation."""
         if self._active is not None:
-            self._active.events.append((a.GEN_AI_EVALUATION_EVENT, _item(GATES, {"name": name, **fields})))
+            self._active.events += ((a.GEN_AI_EVALUATION_EVENT, _item(GATES, {"name": name, **fields})),)
 
     def turn(self, number: int | None = None, **fields: Any) -> None:
         """Add a turn of an execution that called no tool: information_gain, task_progress, reward and so on."""
         if self._active is not None:
-            self._active.events.append((a.TURN_EVENT, _item(TURNS, {"number": number, **fields})))
+            self._active.events += ((a.TURN_EVENT, _item(TURNS, {"number": number, **fields})),)
 
     def close(self, error: BaseException | None) -> None:
         """End the span; the context manager calls it."""
@@ -89,7 +92,7 @@ class Recording:
         if active is None:
             return
         if self._candidates:
-            active.recorded.update(composites.arrays(self._candidates))
+            active.recorded = {**composites.arrays(self._candidates), **(active.recorded or {})}
         active.close(None, error)
 
 

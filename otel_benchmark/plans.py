@@ -31,15 +31,25 @@ NAME_ATTRIBUTES: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType(
     }
 )
 """What stands after the first word of a span's name, the first that is known."""
-_FIXED: Final[Mapping[Kind, Attributes]] = MappingProxyType(
+_FIXED: Final[Mapping[Kind, Mapping[str, str]]] = MappingProxyType(
     {
         Kind.TASK: {},
         Kind.ROUTE: {},
         Kind.EXECUTION: {a.GEN_AI_OPERATION_NAME: a.OPERATION_INVOKE_AGENT},
-        Kind.TOOL_CALL: {a.GEN_AI_OPERATION_NAME: a.OPERATION_EXECUTE_TOOL},
+        Kind.TOOL_CALL: {a.GEN_AI_OPERATION_NAME: a.OPERATION_EXECUTE_TOOL, a.GEN_AI_TOOL_TYPE: "function"},
         Kind.EVALUATION: {},
     }
 )
+_LISTS: Final[Mapping[Kind, str | None]] = MappingProxyType(
+    {
+        Kind.TASK: None,
+        Kind.ROUTE: CANDIDATES,
+        Kind.EXECUTION: TURNS,
+        Kind.TOOL_CALL: None,
+        Kind.EVALUATION: GATES,
+    }
+)
+"""Which list of objects a kind of span has."""
 
 
 class Vocabulary:
@@ -62,7 +72,7 @@ class Vocabulary:
         return self.capture_content or value is not Value.CONTENT
 
     def _item_reader(self, key: str, lines: Lines) -> Callable[[Any, Attributes], None]:
-        reader = Reader(names_of(ITEM_FIELDS[key], Root.ITEM, capture_content=self.capture_content))
+        reader = Reader(names_of(ITEM_FIELDS[key], Root.ITEM, capture_content=self.capture_content)).read
         mapped = lines.items.get(key, ())
         if not mapped:
             return reader
@@ -82,23 +92,10 @@ class Plan:
     method's plan to one object; a plan that is not `enabled` records nothing.
     """
 
-    __slots__ = (
-        "enabled",
-        "fallback_name",
-        "function",
-        "keeps_inputs",
-        "kind",
-        "only",
-        "read_common",
-        "signature",
-        "target",
-        "vocabulary",
-    )
-
     def __init__(
         self, vocabulary: Vocabulary, target: object, function: Any, signature: Signature, fallback_name: str | None
     ) -> None:
-        self.kind = vocabulary.kind
+        self.kind = kind = vocabulary.kind
         self.vocabulary = vocabulary
         self.target = target
         self.function = function
@@ -106,45 +103,57 @@ class Plan:
         self.fallback_name = fallback_name
         self.enabled = True
         self.only: object = None
+        self.plain_type: type | None = None
+        """The type of what the last call returned, known to need no step of ours (`wrappers.py`)."""
+        # What each call asks for is looked up once: hashing an enum's member runs Python code.
+        self.word = kind.value
+        self.is_task = kind is Kind.TASK
+        self.name_attributes = NAME_ATTRIBUTES[kind]
+        self.named_by = {Kind.TOOL_CALL: a.GEN_AI_TOOL_NAME, Kind.EVALUATION: a.EVALUATOR_NAME}.get(kind)
+        fixed = _FIXED[kind]
+        if self.named_by is not None and not signature.bound and fallback_name is not None:
+            fixed = {**fixed, self.named_by: fallback_name}
+            self.named_by = None
+        self.lists = _LISTS[kind]
+        self.bound = signature.bound
+        self.captures_arguments = kind is Kind.TOOL_CALL and vocabulary.capture_content
+        self.maps_inputs, self.maps_outcome = bool(vocabulary.at_start), bool(vocabulary.at_end)
         self.keeps_inputs = any(m.root in {"self", "args", "kwargs"} for m in vocabulary.at_end)
         self.read_common: Callable[[Any, Any, Attributes], None] = input_reader(
-            self.kind, signature, vocabulary.readers, capture_content=vocabulary.capture_content
+            kind, signature, vocabulary.readers, fixed, capture_content=vocabulary.capture_content
         )
+        self.read_outcome = vocabulary.readers[Root.RESULT].read
 
     def read_inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any], out: Attributes) -> None:
         """Add what the arguments say; what is in `out` already wins."""
-        kind = self.kind
-        if self.vocabulary.at_start:
+        if self.maps_inputs:
             roots = self.roots(args, kwargs)
             for line in self.vocabulary.at_start:
                 if line.field.attribute not in out:
                     line.read(roots, out)
         self.read_common(args, kwargs, out)
-        if fixed := _FIXED[kind]:
-            out.update(fixed)
-        if kind is Kind.TOOL_CALL:
-            if a.GEN_AI_TOOL_NAME not in out and (name := self.name_of(args)) is not None:
-                out[a.GEN_AI_TOOL_NAME] = name
-            out.setdefault(a.GEN_AI_TOOL_TYPE, "function")
-            if self.vocabulary.capture_content and a.GEN_AI_TOOL_CALL_ARGUMENTS not in out and (args or kwargs):
-                out[a.GEN_AI_TOOL_CALL_ARGUMENTS] = tool_arguments(self.signature, args, kwargs)
-        elif kind is Kind.EVALUATION and a.EVALUATOR_NAME not in out and (name := self.name_of(args)) is not None:
-            out[a.EVALUATOR_NAME] = name
+        named_by = self.named_by
+        if named_by is not None and named_by not in out and (name := self.name_of(args)) is not None:
+            out[named_by] = name
+        if self.captures_arguments and a.GEN_AI_TOOL_CALL_ARGUMENTS not in out and (args or kwargs):
+            out[a.GEN_AI_TOOL_CALL_ARGUMENTS] = tool_arguments(self.signature, args, kwargs)
 
-    def read_result(self, result: Any, out: Attributes, *, tools_are_numbered: bool) -> list[tuple[str, Attributes]]:
-        """Add what the outcome says; return the events, as name and attributes, that it lists."""
-        events: list[tuple[str, Attributes]] = []
-        self.vocabulary.readers[Root.RESULT](result, out)
-        read = self.vocabulary.item_readers
-        if (items := out.pop(CANDIDATES, None)) is not None:
-            for name, value in composites.candidates(items, read[CANDIDATES]).items():
-                out.setdefault(name, value)
-        if (items := out.pop(GATES, None)) is not None:
-            events += [(a.GEN_AI_EVALUATION_EVENT, gate) for gate in composites.gates(items, read[GATES])]
-        if (items := out.pop(TURNS, None)) is not None:
-            turns = composites.turns(items, read[TURNS], tools_are_numbered=tools_are_numbered)
-            events += [(a.TURN_EVENT, turn) for turn in turns]
-        return events
+    def read_list(self, key: str, out: Attributes, *, tools_are_numbered: bool) -> tuple[tuple[str, Attributes], ...]:
+        """Turn the list of objects in `out` into arrays there, or into the events that are returned."""
+        items = out.pop(key)
+        read = self.vocabulary.item_readers[key]
+        if key == GATES:
+            return tuple((a.GEN_AI_EVALUATION_EVENT, gate) for gate in composites.gates(items, read))
+        if key == TURNS:
+            turns = composites.turns(items, read, tools_are_numbered=tools_are_numbered)
+            return tuple((a.TURN_EVENT, turn) for turn in turns)
+        for name, column in composites.candidates(items, read).items():
+            out.setdefault(name, column)
+        return ()
+
+    def read_candidates(self, items: Any) -> Attributes:
+        """Return the parallel arrays of candidates that were given as an argument."""
+        return composites.candidates(items, self.vocabulary.item_readers[CANDIDATES])
 
     def read_mapped(
         self, inputs: Mapping[str, Any] | None, result: Any, error: BaseException | None, out: Attributes
@@ -178,16 +187,13 @@ class Plan:
 
     def span_name(self, out: Attributes, args: tuple[Any, ...]) -> str:
         """Return the span's name: its kind's word, then the type, router, agent, tool or evaluator."""
-        kind = self.kind
-        if kind is Kind.ROUTE:
+        if self.kind is Kind.ROUTE:
             subject = self.name_of(args)
-        else:
-            subject = None
-            for attribute in NAME_ATTRIBUTES[kind]:
-                subject = out.get(attribute)
-                if subject is not None:
-                    break
-        return f"{kind.value} {subject}" if subject else kind.value
+            return f"{self.word} {subject}" if subject else self.word
+        for attribute in self.name_attributes:
+            if attribute in out:
+                return f"{self.word} {out[attribute]}"
+        return self.word
 
 
 def _own_name(instance: Any) -> Any:

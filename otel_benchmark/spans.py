@@ -24,14 +24,11 @@ from opentelemetry.trace import INVALID_SPAN, Link, NonRecordingSpan, Span, Stat
 from otel_benchmark import attributes as a
 from otel_benchmark import composites, values
 from otel_benchmark.attributes import Kind
-from otel_benchmark.plans import NAME_ATTRIBUTES
 from otel_benchmark.runtime import RUNTIME, report
 from otel_benchmark.tasks import EMITTER, KNOWN_TASKS, TaskState
 from otel_benchmark.vocabulary import CANDIDATES
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import SpanContext
-
     from otel_benchmark.extract import Attributes
     from otel_benchmark.plans import Plan
 
@@ -41,46 +38,61 @@ logger = logging.getLogger(__name__)
 # it is read off a context that holds nothing else.
 _SPAN_KEY: Final = next(iter(set_span_in_context(INVALID_SPAN, Context())))
 _LIFECYCLE_KEY: Final = create_key("otel-benchmark-lifecycle")
+_IDENTITY: Final = (a.TASK_ID, a.TENANT_HASH, a.TENANT_ID)
+_KEPT: Final = frozenset(
+    {
+        *_IDENTITY,
+        a.TASK_TYPE,
+        a.EMITTER_ID,
+        a.EMITTER_SEQUENCE,
+        a.GEN_AI_OPERATION_NAME,
+        a.GEN_AI_AGENT_ID,
+        a.GEN_AI_TOOL_NAME,
+        a.ROUTING_SELECTED_ID,
+        a.ROUTING_PROPENSITY,
+        a.EXECUTION_SUCCESS,
+        a.EVALUATION_OVERALL_SCORE,
+        a.RUBRIC_FORMAT,
+        a.RUBRIC_TOOL,
+        a.RUBRIC_TASK,
+        a.RUBRIC_MINIMAL,
+        a.RUBRIC_COST,
+        a.RUBRIC_SAFETY,
+    }
+)
+"""Identity and scores: what a span keeps when it has more attributes than the SDK's limit."""
+_NO_CONTEXT: Final = Context()
 _MAX_EVENTS: Final = 100
 
 
 class LifecycleSpan:
     """One open lifecycle span. `open_span` makes it; `close` ends it, once."""
 
-    __slots__ = (
-        "_previous",
-        "attributes",
-        "candidates",
-        "context",
-        "events",
-        "finished",
-        "inputs",
-        "instance",
-        "parent",
-        "plan",
-        "recorded",
-        "span",
-        "task",
-        "tools_are_numbered",
-    )
+    # Defaults on the class: most spans need few of them, and each assignment is paid by every span.
+    context: Context
+    instance: Any = None
+    inputs: dict[str, Any] | None = None
+    recorded: Attributes | None = None
+    events: tuple[tuple[str, Attributes], ...] = ()
+    tools_are_numbered = False
+    finished = False
 
-    def __init__(
-        self, plan: Plan, span: Span, context: Context, previous: Context, parent: LifecycleSpan | None
+    def __init__(  # noqa: PLR0917 - by position is the cheapest way, and every span pays for it
+        self,
+        plan: Plan,
+        span: Span,
+        attributes: Attributes,
+        task: TaskState | None,
+        previous: Context,
+        parent: LifecycleSpan | None,
     ) -> None:
         self.plan = plan
         self.span = span
-        self.context = context
-        self._previous: Context | None = previous
+        self.attributes = attributes
+        """What the inputs said. A task's are on the span from its start, the others' are written at the end."""
+        self.task = task
         self.parent = parent
-        self.task: TaskState | None = None
-        self.instance: Any = None
-        self.attributes: Attributes = {}
-        self.candidates: Attributes | None = None
-        self.inputs: dict[str, Any] | None = None
-        self.recorded: Attributes = {}
-        self.events: list[tuple[str, Attributes]] = []
-        self.tools_are_numbered = False
-        self.finished = False
+        self._previous: Context | None = previous
 
     def enter(self) -> None:
         """Make the span current; a generator does it before each of its steps."""
@@ -90,9 +102,10 @@ class LifecycleSpan:
     def leave(self) -> None:
         """Make current what was before `enter`, unless somebody else's context is current by now."""
         previous = self._previous
-        if previous is not None and get_current().get(_LIFECYCLE_KEY) is self:
-            attach(previous)
-        self._previous = None
+        if previous is not None:
+            if get_current().get(_LIFECYCLE_KEY) is self:
+                attach(previous)
+            self._previous = None
 
     def close(self, result: Any = None, error: BaseException | None = None) -> None:
         """Write the outcome and end the span. A second call does nothing."""
@@ -100,63 +113,66 @@ class LifecycleSpan:
             return
         started, ended_at = perf_counter_ns(), time_ns()
         self.finished = True
+        span, task = self.span, self.task
         try:
-            if self.span.is_recording():
+            if span.is_recording():
                 self._write(result, error, started)
         except Exception:  # noqa: BLE001 - the plugin's own error must not become the host's
             report(logger, "an outcome could not be read; its span has no result")
         finally:
-            self._end(ended_at)
-        task = self.task
-        if task is not None:
-            task.overhead_ns += perf_counter_ns() - started
-
-    def _end(self, ended_at: int) -> None:
-        try:
-            self.span.end(ended_at)
-        except Exception:  # noqa: BLE001 - a span processor of somebody else may raise anything
-            report(logger, "a span processor raised at a span's end")
-        self.leave()
-        if self.task is not None and self.plan.kind is Kind.TASK:
-            self.task.ended = True
-        # Ancestors that ended are let go: each task of an endless worker loop would else hold the one before it.
-        parent = self.parent
-        while parent is not None and parent.finished:
-            parent = parent.parent
-        self.parent = parent
-        self.instance = self.inputs = self.candidates = None
+            try:
+                span.end(ended_at)
+            except Exception:  # noqa: BLE001 - a span processor of somebody else may raise anything
+                report(logger, "a span processor raised at a span's end")
+            self.leave()
+            # Ancestors that ended are let go: each task of an endless worker loop would else hold the one before.
+            parent = self.parent
+            while parent is not None and parent.finished:
+                parent = parent.parent
+            self.parent = parent
+            # The context holds this span: without this line each span would wait for the cycle collector.
+            self.context = _NO_CONTEXT
+            self.instance = self.inputs = None
+            if task is not None:
+                task.overhead_ns += perf_counter_ns() - started
+                if self.plan.is_task:
+                    task.ended = True
 
     def _write(self, result: Any, error: BaseException | None, started: int) -> None:
-        plan, span, out = self.plan, self.span, self.recorded
-        events = self.events
-        if plan.vocabulary.at_end:
+        # The outcome wins over what the inputs said: an agent that was asked for and the one that answered.
+        plan, span, events = self.plan, self.span, self.events
+        out: Attributes = {} if self.recorded is None else self.recorded
+        if plan.maps_outcome:
             plan.read_mapped(self.inputs, result, error, out)
-        if error is None and (result is not None or out):
-            events += plan.read_result(result, out, tools_are_numbered=self.tools_are_numbered)
-        if plan.kind is Kind.ROUTE:
-            if self.candidates and a.ROUTING_CANDIDATE_IDS not in out:
-                out.update(self.candidates)
-            composites.include_selected(out)
-        elif plan.kind is Kind.TOOL_CALL and (a.TURN_NUMBER in out or a.TURN_NUMBER in self.attributes):
-            self._number_tools()
-        protect_tenant(out)
-        for attribute in NAME_ATTRIBUTES[plan.kind]:
-            if attribute in out and attribute not in self.attributes:
-                span.update_name(f"{plan.kind.value} {out[attribute]}")
+        if result is not None:
+            plan.read_outcome(result, out)
+        if plan.lists is not None:
+            if plan.lists in out:
+                events += plan.read_list(plan.lists, out, tools_are_numbered=self.tools_are_numbered)
+            if plan.lists == CANDIDATES:
+                composites.settle(out, self.attributes)
+        if a.TENANT_ID in out:
+            protect_tenant(out)
+        for attribute in plan.name_attributes:
+            if attribute in out:
+                if out[attribute] != self.attributes.get(attribute):
+                    span.update_name(f"{plan.word} {out[attribute]}")
                 break
         if error is not None and not isinstance(error, GeneratorExit):
             self._write_error(error, out)
         for name, attributes in events[:_MAX_EVENTS]:
             span.add_event(name, attributes)
-        task = self.task
-        if task is not None and plan.kind is Kind.TASK:
-            out[a.COLLECTION_OVERHEAD_MS] = (task.overhead_ns + perf_counter_ns() - started) / 1e6
-        if out:
-            span.set_attributes(out)
+        if plan.is_task and self.task is not None:
+            out[a.COLLECTION_OVERHEAD_MS] = (self.task.overhead_ns + perf_counter_ns() - started) / 1e6
+        else:
+            out = {**self.attributes, **out}
+            if a.TURN_NUMBER in out:
+                self._number_tools()
+        span.set_attributes(out)
         if getattr(span, "dropped_attributes", 0):
-            # The SDK drops the oldest first: what was given at the start goes, our identity with it. So it is
-            # given again, with the scores last and therefore newest.
-            span.set_attributes({**self.attributes, **out})
+            # The SDK drops the oldest first, be it what the task's span was given at its start or what stands
+            # first in a dictionary longer than a low limit. What matters most is given again, so it is newest.
+            span.set_attributes({name: value for name, value in {**self.attributes, **out}.items() if name in _KEPT})
 
     def _write_error(self, error: BaseException, out: Attributes) -> None:
         kind = type(error)
@@ -193,30 +209,35 @@ def open_span(
         if current.get(_SUPPRESS_INSTRUMENTATION_KEY) or current.get("suppress_instrumentation"):
             return None
         parent: Any = current.get(_LIFECYCLE_KEY)
-        instance = args[0] if args and plan.signature.bound else None
+        instance = args[0] if plan.bound and args else None
         if plan.only is not None and instance is not plan.only:
             return None
         if instance is not None and parent is not None and _is_super_call(plan, instance, parent):
             return None
         out: Attributes = dict(given) if given else {}
         plan.read_inputs(args, kwargs, out)
-        listed = out.pop(CANDIDATES, None)
-        protect_tenant(out)
-        if plan.kind is Kind.TASK:
-            task, base, links = None, current, None
-            _identify(out, parent)
+        if a.TENANT_ID in out:
+            protect_tenant(out)
+        task: TaskState | None
+        if plan.is_task:
+            task = _identify(out, parent)
+            span = tracer.start_span(plan.span_name(out, args), current, attributes=out)
         else:
-            task, base, links = _find_task(plan.kind, out, parent, current)
-        span = tracer.start_span(plan.span_name(out, args), base, attributes=out, links=links)
-        active = LifecycleSpan(plan, span, current, current, parent)
+            task = parent.task if parent is not None else None
+            base, links = current, None
+            if a.TASK_ID in out and (task is None or task.id != out[a.TASK_ID]):
+                task, base, links = _find_task(plan.kind, out[a.TASK_ID], current)
+            if task is not None:
+                out = {**task.identity, **out}
+            span = tracer.start_span(plan.span_name(out, args), base, links=links)
+        active = LifecycleSpan(plan, span, out, task, current, parent)
         active.context = Context(current, **{_SPAN_KEY: span, _LIFECYCLE_KEY: active})
-        active.attributes = out
-        active.instance = instance
-        if plan.kind is Kind.TASK:
-            task = _begin_task(active, span, out)
-        active.task = task
-        if listed is not None:
-            active.candidates = composites.candidates(listed, plan.vocabulary.item_readers[CANDIDATES])
+        if instance is not None:
+            active.instance = instance
+        if plan.is_task:
+            _begin_task(active)
+        if CANDIDATES in out:
+            out.update(plan.read_candidates(out.pop(CANDIDATES)))
         if plan.keeps_inputs:
             active.inputs = plan.roots(args, kwargs)
         attach(active.context)
@@ -236,7 +257,7 @@ def current_lifecycle() -> LifecycleSpan | None:
 
 def protect_tenant(out: Attributes) -> None:
     """Replace a tenant's id by its keyed hash, where there is a key."""
-    if a.TENANT_ID in out and (key := RUNTIME.settings.tenant_key) is not None:
+    if (key := RUNTIME.settings.tenant_key) is not None:
         out[a.TENANT_HASH] = RUNTIME.tenant_hash(key, out.pop(a.TENANT_ID))
 
 
@@ -250,7 +271,8 @@ def _is_super_call(plan: Plan, instance: Any, ancestor: LifecycleSpan | None) ->
     return False
 
 
-def _identify(out: Attributes, parent: LifecycleSpan | None) -> None:
+def _identify(out: Attributes, parent: LifecycleSpan | None) -> TaskState:
+    """Complete a new task's attributes and return its state."""
     if a.TASK_ID not in out:
         # Without an id no other span could name its task, so it gets one. It measures nothing, it invents nothing.
         out[a.TASK_ID] = uuid.uuid4().hex
@@ -258,44 +280,31 @@ def _identify(out: Attributes, parent: LifecycleSpan | None) -> None:
     if enclosing is not None and not enclosing.ended and enclosing.id != out[a.TASK_ID]:
         out.setdefault(a.TASK_PARENT_ID, enclosing.id)
         for name, value in enclosing.identity.items():
-            if name != a.TASK_ID:
-                out.setdefault(name, value)
+            out.setdefault(name, value)
     if RUNTIME.sampler is not None:
         out[a.SAMPLER] = RUNTIME.sampler
+    return TaskState(out[a.TASK_ID], {name: out[name] for name in _IDENTITY if name in out})
 
 
-def _begin_task(active: LifecycleSpan, span: Span, out: Attributes) -> TaskState:
-    identity: Attributes = {name: out[name] for name in (a.TASK_ID, a.TENANT_HASH, a.TENANT_ID) if name in out}
-    span_context = span.get_span_context()
-    task = TaskState(identity, out[a.TASK_ID], span_context)
-    if span_context.is_valid:
-        KNOWN_TASKS.remember(task)
-        if span_context.trace_flags.sampled:
-            active.recorded[a.EMITTER_ID] = EMITTER.id
-            active.recorded[a.EMITTER_SEQUENCE] = EMITTER.next_sequence()
-    return task
+def _begin_task(active: LifecycleSpan) -> None:
+    task, span_context = active.task, active.span.get_span_context()
+    if task is None or not span_context.is_valid:
+        return
+    task.span_context = span_context
+    KNOWN_TASKS.remember(task)
+    if span_context.trace_flags.sampled:
+        active.recorded = {a.EMITTER_ID: EMITTER.id, a.EMITTER_SEQUENCE: EMITTER.next_sequence()}
 
 
-def _find_task(
-    kind: Kind, out: Attributes, parent: LifecycleSpan | None, current: Context
-) -> tuple[TaskState | None, Context, list[Link] | None]:
-    """Return the task a span belongs to, the context it starts in, and its links.
+def _find_task(kind: Kind, task_id: str, current: Context) -> tuple[TaskState | None, Context, list[Link] | None]:
+    """Return the task that a call names, the context its span starts in, and its links.
 
-    The context's own task, unless the call names another one that this process knows. An evaluation of a task that
-    has ended is a root span with a link to it.
+    Called outside its task's context a span becomes a child of the task's span; an evaluation of a task that has
+    ended is a root span with a link to it. A task that this process doesn't know leaves the context as it is.
     """
-    task = parent.task if parent is not None else None
-    named = out.get(a.TASK_ID)
-    base, links = current, None
-    if named is not None and (task is None or task.id != named):
-        task = KNOWN_TASKS.find(named)
-        if task is not None:
-            remote: SpanContext = task.span_context
-            if kind is Kind.EVALUATION and task.ended:
-                base, links = Context(), [Link(remote)]
-            else:
-                base = set_span_in_context(NonRecordingSpan(remote), current)
-    if task is not None:
-        for name, value in task.identity.items():
-            out.setdefault(name, value)
-    return task, base, links
+    task = KNOWN_TASKS.find(task_id)
+    if task is None or task.span_context is None:
+        return None, current, None
+    if kind is Kind.EVALUATION and task.ended:
+        return task, Context(), [Link(task.span_context)]
+    return task, set_span_in_context(NonRecordingSpan(task.span_context), current), None

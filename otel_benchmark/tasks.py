@@ -22,10 +22,10 @@ class TaskState:
 
     __slots__ = ("ended", "id", "identity", "overhead_ns", "span_context")
 
-    def __init__(self, identity: Attributes, task_id: str, span_context: SpanContext) -> None:
+    def __init__(self, task_id: str, identity: Attributes) -> None:
         self.id = task_id
         self.identity = identity
-        self.span_context = span_context
+        self.span_context: SpanContext | None = None
         self.ended = False
         # Threads of one task add to it unlocked: a lost addition of microseconds is cheaper than a lock per span.
         self.overhead_ns = 0

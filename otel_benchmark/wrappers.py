@@ -90,8 +90,10 @@ def _function(function: Callable[..., Any], plan: Plan, given: Attributes | None
         except BaseException as error:
             active.close(None, error)
             raise
-        if _runs_on(result):
-            return defer(result, active)
+        if type(result) is not plan.plain_type:
+            if _runs_on(result):
+                return defer(result, active)
+            plan.plain_type = type(result)
         active.close(result)
         return result
 
