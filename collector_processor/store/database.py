@@ -17,8 +17,10 @@ from collector_processor.store.statements import statement
 Connection = AsyncConnection[DictRow]
 
 _CONNECT_TIMEOUT: Final = 10
-_TRANSIENT_STATES: Final = frozenset({"25006"})
-"""Read-only transaction, as after a failover: psycopg doesn't count it as operational, but it passes."""
+_SOON: Final = 1.0
+"""Seconds after which it is looked into why there is no connection: a server that refuses does so at once."""
+_READ_ONLY: Final = frozenset({"25006"})
+"""A server that only reads, as after a failover: psycopg doesn't count it as operational, but it passes."""
 
 
 class Database:
@@ -76,7 +78,7 @@ class Database:
     async def owning(self) -> AsyncIterator[Connection]:
         """One transaction as the role that logged in. Raises StoreError."""
         with translated():
-            async with self._connection() as connection, connection.transaction():
+            async with self._transaction() as connection:
                 yield connection
 
     @asynccontextmanager
@@ -89,9 +91,10 @@ class Database:
     @asynccontextmanager
     async def reading(self, *, timeout_seconds: float) -> AsyncIterator[Connection]:
         """One read-only transaction as `benchmark_reader`. Raises StoreError."""
-        async with self.owning() as connection:
-            await connection.execute(statement("begin_read"), {"timeout": f"{int(timeout_seconds * 1000)}ms"})
-            yield connection
+        with translated(passing=frozenset()):
+            async with self._transaction() as connection:
+                await connection.execute(statement("begin_read"), {"timeout": f"{int(timeout_seconds * 1000)}ms"})
+                yield connection
 
     async def terminate_others(self, application_name: str) -> int:
         """End the backends that a dead process of that name left on this database; returns how many."""
@@ -100,13 +103,18 @@ class Database:
             return len(await ended.fetchall())
 
     @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Connection]:
+        async with self._connection() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
         try:
-            connection = await self._pool.getconn()
+            connection = await self._pool.getconn(_SOON)
         except PoolTimeout:
-            # The pool only knows that there is no connection; trying once more says why.
+            # The pool only knows that there is no connection; trying ourselves says why, if there can't be one.
             await (await psycopg.AsyncConnection.connect(self._url, connect_timeout=_CONNECT_TIMEOUT)).close()
-            raise
+            connection = await self._pool.getconn()
         try:
             yield connection
         finally:
@@ -114,16 +122,17 @@ class Database:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated(passing: frozenset[str] = _READ_ONLY) -> Iterator[None]:
     """Turn psycopg's errors into StoreError, transient where the same call may succeed later.
 
+    `passing` are SQLSTATEs that are transient beside the operational ones.
     The message is the server's first line and its code: the detail lines may quote stored values.
     """
     try:
         yield
     except psycopg.Error as error:
-        passing = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-        raise StoreError(describe(error), transient=passing or error.sqlstate in _TRANSIENT_STATES) from error
+        operational = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+        raise StoreError(describe(error), transient=operational or error.sqlstate in passing) from error
 
 
 def describe(error: psycopg.Error) -> str:

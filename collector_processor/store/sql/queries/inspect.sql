@@ -8,6 +8,7 @@ SELECT
         SELECT wanted
         FROM unnest(%(roles)s::text[]) AS wanted
         WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted)
+        ORDER BY wanted
     ) AS roles_missing,
     EXISTS (
         SELECT FROM pg_settings WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)

@@ -1,0 +1,89 @@
+"""The reader reads views and nothing else; the writer writes rows and nothing else."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from support.facts import batch, many
+from support.store import opened
+
+TABLES = ("points", "point_keys", "awaited", "strays", "batches", "deep_samples", "audit", "schema_migrations")
+
+
+@pytest.fixture
+def as_role(run, url):
+    """Runs a statement in that role, in a database with one record."""
+
+    async def fill():
+        async with opened(url) as store:
+            await store.apply(batch(*many(1)))
+
+    run(fill())
+
+    def execute(role, statement):
+        with psycopg.connect(url) as connection:
+            connection.execute(f"SET LOCAL ROLE {role}")
+            return connection.execute(statement).rowcount
+
+    return execute
+
+
+def test_the_reader_reads_every_view(as_role, rows):
+    views = [
+        row["table_name"]
+        for row in rows("SELECT table_name FROM information_schema.views WHERE table_schema = 'benchmark'")
+    ]
+    assert len(views) == 10
+    for view in views:
+        as_role("benchmark_reader", f"SELECT * FROM benchmark.{view}")
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_reader_reads_no_table(as_role, table):
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        as_role("benchmark_reader", f"SELECT * FROM benchmark_data.{table}")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE benchmark.data_points SET task_type = 'x'",
+        "DELETE FROM benchmark.quarantine",
+        "INSERT INTO benchmark.orphans (kind) VALUES ('route')",
+        "CREATE TABLE benchmark.mine ()",
+        "CREATE TABLE public.mine ()",
+        "CREATE VIEW benchmark.mine AS SELECT 1",
+        "DROP VIEW benchmark.turns",
+        "CREATE SCHEMA mine",
+    ],
+)
+def test_the_reader_changes_nothing(as_role, statement):
+    with pytest.raises(psycopg.Error) as raised:
+        as_role("benchmark_reader", statement)
+    assert raised.value.sqlstate in {"42501", "55000"}  # not allowed; not an updatable view
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TABLE benchmark_data.points",
+        "ALTER TABLE benchmark_data.points ADD COLUMN x int",
+        "TRUNCATE benchmark_data.points",
+        "CREATE TABLE benchmark_data.mine ()",
+        "CREATE TABLE public.mine ()",
+        "CREATE INDEX ON benchmark_data.points (valid)",
+        "INSERT INTO benchmark_data.schema_migrations VALUES (99, 'x', 'x')",
+        "DELETE FROM benchmark_data.batches",
+        "DELETE FROM benchmark_data.audit",
+        "UPDATE benchmark_data.audit SET author = 'x'",
+        "SELECT * FROM benchmark.data_points",
+    ],
+)
+def test_the_writer_neither_migrates_nor_forgets(as_role, statement):
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        as_role("benchmark_writer", statement)
+
+
+def test_the_writer_writes(as_role):
+    assert as_role("benchmark_writer", "UPDATE benchmark_data.points SET task_type = 'x'") == 1
+    assert as_role("benchmark_writer", "DELETE FROM benchmark_data.points") == 1
