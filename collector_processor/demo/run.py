@@ -88,7 +88,7 @@ def _work(what: str, tasks: int, environment: Mapping[str, str], *, instrumented
             if event["event"] == "summary":
                 summary = event
             else:
-                _progress(f"{tasks} tasks {what}", event["done"], event["of"])
+                _progress(f"tasks {what}", event["done"], event["of"])
     if summary is None:
         raise DemoError("the arbiter ended without a summary")
     return summary
