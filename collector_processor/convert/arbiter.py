@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from collector_processor.convert import evaluations
-from collector_processor.convert.decode import STATUS_ERROR, STATUS_OK, Ancestry, Decoded, Span
+from collector_processor.convert.decode import STATUS_ERROR, STATUS_OK, Ancestry, Decoded, Nearest, Span
 from collector_processor.convert.routing import routing_fact
 from collector_processor.convert.source import describe
 from collector_processor.convert.values import Attributes
@@ -34,6 +34,8 @@ from otel_benchmark import attributes as a
 from otel_benchmark.attributes import Kind
 
 _KINDS: Final = {kind.value: kind for kind in Kind}
+_NOT_THE_AGENTS: Final = "not the agent's"
+"""Marks spans below which a model call is not an execution's."""
 _NO_SCORES: Final = TurnScores()
 
 
@@ -84,7 +86,6 @@ class _Reading:
         self._sealed = sealed
         self._decoded = decoded
         self._trace_id = sealed.trace_id.hex()
-        self._above = Ancestry(decoded).above
         self._kinds: dict[bytes, Kind] = {}
         self._model_calls: dict[bytes, Span] = {}
         for span_id, span in decoded.spans.items():
@@ -96,6 +97,18 @@ class _Reading:
                 operation = span.attributes.has(a.GEN_AI_OPERATION_NAME)
                 if operation is not None and operation.string_value in a.MODEL_OPERATIONS:
                     self._model_calls[span_id] = span
+        ancestry = Ancestry(decoded)
+        runs: dict[bytes, str | None] = {}
+        callers: dict[bytes, str | None] = dict.fromkeys(self._model_calls, _NOT_THE_AGENTS)
+        for span_id, kind in self._kinds.items():
+            if kind is Kind.EXECUTION:
+                runs[span_id] = callers[span_id] = span_id.hex()
+            elif kind is not Kind.TOOL_CALL:
+                callers[span_id] = _NOT_THE_AGENTS
+                if kind is Kind.TASK:
+                    runs[span_id] = None
+        self._executions = Nearest(ancestry, runs)
+        self._callers = Nearest(ancestry, callers)
 
     def facts(self) -> Facts:
         """Read span by span."""
@@ -208,7 +221,7 @@ class _Reading:
         return ToolCallFact(
             *span.head(self._trace_id),
             task_id=read.text(a.TASK_ID),
-            execution_span_id=self._execution_above(span),
+            execution_span_id=self._executions.above(span, None),
             tool_name=read.text(a.GEN_AI_TOOL_NAME) or read.clean("name", span.rest),
             latency_ms=(span.end - span.start) / 1e6,
             tool_type=read.text(a.GEN_AI_TOOL_TYPE),
@@ -219,28 +232,11 @@ class _Reading:
             scores=_scores(read) if b"arbiter.turn." in span.raw else _NO_SCORES,
         )
 
-    def _execution_above(self, span: Span) -> str | None:
-        kinds = self._kinds
-        if kinds.get(span.parent_id) is Kind.EXECUTION:
-            return span.parent_hex
-        for ancestor in self._above(span.span_id):
-            kind = kinds.get(ancestor)
-            if kind is Kind.EXECUTION:
-                return ancestor.hex()
-            if kind is Kind.TASK:
-                break
-        return None
-
     def _model_call(self, span: Span) -> ModelCallFact | None:
         """Read a model call of an execution: not one of a router or evaluator, nor one inside another call."""
-        execution = None
-        for ancestor in self._above(span.span_id):
-            kind = self._kinds.get(ancestor)
-            if kind is Kind.EXECUTION:
-                execution = ancestor.hex()
-                break
-            if ancestor in self._model_calls or kind not in (None, Kind.TOOL_CALL):
-                return None
+        execution = self._callers.above(span, None)
+        if execution == _NOT_THE_AGENTS:
+            return None
         read = span.attributes
         return ModelCallFact(
             *span.head(self._trace_id),

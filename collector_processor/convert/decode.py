@@ -6,8 +6,8 @@ parents leads through it. A span that can't be decoded is kept raw and harms no 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from google.protobuf.message import DecodeError
 
@@ -21,6 +21,7 @@ from collector_processor.model.times import to_text
 STATUS_OK: Final = 1
 STATUS_ERROR: Final = 2
 
+_Mark = TypeVar("_Mark")
 _NO_SPAN: Final = bytes(8)
 
 
@@ -159,6 +160,29 @@ class Ancestry:
             self._foreign = ()
             parent_id = self._parents.get(span_id)
         return None if parent_id == _NO_SPAN else parent_id
+
+
+class Nearest(Generic[_Mark]):
+    """What stands nearest above a span, among spans that are marked. Long chains are walked once."""
+
+    def __init__(self, ancestry: Ancestry, marks: Mapping[bytes, _Mark]) -> None:
+        self._above = ancestry.above
+        self._known = dict(marks)
+
+    def above(self, span: Span, otherwise: _Mark) -> _Mark:
+        """Return the mark of the nearest marked span above, `otherwise` where there is none."""
+        if span.parent_id in self._known:
+            return self._known[span.parent_id]
+        found = otherwise
+        walked = []
+        for ancestor in self._above(span.span_id):
+            if ancestor in self._known:
+                found = self._known[ancestor]
+                break
+            walked.append(ancestor)
+        for ancestor in walked:
+            self._known[ancestor] = found
+        return found
 
 
 def _parse(raw: bytes) -> Any:

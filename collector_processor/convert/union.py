@@ -9,6 +9,7 @@ those that another one stands for, and is worked out anew for each union.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
@@ -113,6 +114,7 @@ def _marked(calls: tuple[_Call, ...], pairs_of: Callable[[tuple[Any, ...]], Pair
 def _root(groups: dict[str, str], fact_id: str) -> str:
     """Return what stands for a fact's group; groups are trees of fact ids."""
     while (above := groups.get(fact_id, fact_id)) != fact_id:
+        groups[fact_id] = groups.get(above, above)  # halves the way for those who come later
         fact_id = above
     return fact_id
 
@@ -175,6 +177,6 @@ def _same_id(calls: list[ToolCallFact]) -> Pairs:
             if longest is None or call.end > longest.end:
                 longest = call
     if contract:
+        starts = [call.start for call in contract]
         for other in others:
-            before = [call for call in contract if call.start <= other.start]
-            yield other, before[-1] if before else contract[0]
+            yield other, contract[max(bisect_right(starts, other.start) - 1, 0)]

@@ -126,16 +126,18 @@ class Attributes:
         value = self._get(name)
         if value is None:
             return None
-        kind = value.WhichOneof("value")
-        if kind is _UNSET:
-            return None
-        if kind == "kvlist_value":
-            self.flag(name, Problem.WRONG_TYPE, "a map where a list belongs")
-            return None
-        items: Sequence[Any] = value.array_value.values if kind == "array_value" else (value,)
+        items: Sequence[Any] = value.array_value.values
+        if not items:
+            kind = value.WhichOneof("value")
+            if kind is _UNSET:
+                return None
+            if kind == "kvlist_value":
+                self.flag(name, Problem.WRONG_TYPE, "a map where a list belongs")
+                return None
+            return () if kind == "array_value" else (value,)
         if len(items) > MAX_ITEMS:
             self.flag(name, Problem.SHORTENED, f"{len(items)} items, {MAX_ITEMS} kept")
-            items = items[:MAX_ITEMS]
+            return items[:MAX_ITEMS]
         return items
 
     def _text(self, name: str, value: Any) -> str | None:

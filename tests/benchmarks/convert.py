@@ -11,7 +11,7 @@ from time import process_time_ns
 from typing import Any
 
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
-from support.lifecycle import foreign, raw_task, whole_task
+from support.lifecycle import foreign, raw_task, usual_task, whole_task
 
 from collector_processor.convert import FoldSettings, convert, fold, point_id, unite
 from collector_processor.convert.arbiter import ArbiterAdapter
@@ -35,9 +35,9 @@ def microseconds(work: Callable[[], Any], rounds: int) -> float:
     return best
 
 
-def mixed_task() -> bytes:
-    """The whole task with foreign spans below its execution."""
-    traces = TracesData.FromString(whole_task())
+def among_others(task: bytes) -> bytes:
+    """The task with foreign spans below its execution."""
+    traces = TracesData.FromString(task)
     traces.resource_spans[0].scope_spans[0].spans.extend(foreign(100 + number) for number in range(FOREIGN))
     return traces.SerializeToString()
 
@@ -76,8 +76,9 @@ def measure(title: str, raw: RawTask, rounds: int) -> None:
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 500
-    measure("8 lifecycle + 24 foreign spans", raw_task(mixed_task()), rounds)
-    measure("8 lifecycle spans", raw_task(whole_task()), rounds)
+    for title, task in (("every attribute", whole_task()), ("the usual attributes", usual_task())):
+        measure(f"8 lifecycle + {FOREIGN} foreign spans, {title}", raw_task(among_others(task)), rounds)
+        measure(f"8 lifecycle spans, {title}", raw_task(task), rounds)
 
 
 if __name__ == "__main__":

@@ -188,6 +188,71 @@ def sealed(*spans: Span, **more: Any) -> RawTask:
     return raw_task(payload(spans), **more)
 
 
+def usual_task() -> bytes:
+    """A task of eight lifecycle spans that say what a first integration says: half of what `whole_task` does."""
+    calls = [
+        tool_call(
+            10 + number,
+            start=100 * number,
+            end=100 * number + 50,
+            attributes={
+                a.GEN_AI_TOOL_TYPE: "function",
+                a.GEN_AI_TOOL_CALL_ID: f"call_8f{number}",
+                a.TOOL_SUCCESS: True,
+                a.TURN_NUMBER: number,
+            },
+        )
+        for number in range(1, 5)
+    ]
+    spans = (
+        task(
+            attributes={
+                a.TASK_COMPLEXITY: "standard",
+                a.TASK_DESCRIPTION: "Mend the date parser: it takes the month for the day.",
+                a.GEN_AI_CONVERSATION_ID: "conversation-5",
+                a.EMITTER_ID: "5d1c6a30",
+                a.EMITTER_SEQUENCE: 41,
+                a.COLLECTION_OVERHEAD_MS: 1.75,
+                a.SAMPLER: "ParentBased{root:AlwaysOnSampler,remoteParentSampled:AlwaysOnSampler}",
+            }
+        ),
+        route(
+            attributes={
+                a.ROUTING_STRATEGY: "multi-armed-bandit",
+                a.ROUTING_CONFIDENCE: 0.72,
+                a.ROUTING_RATIONALE: "best so far",
+                a.ROUTING_PROPENSITY: 0.9,
+                a.ROUTING_CANDIDATE_IDS: ["alpha", "beta", "gamma"],
+                a.ROUTING_CANDIDATE_SCORES: [0.81, 0.72, 0.4],
+                a.ROUTING_SELECTED_NAME: "Alpha",
+            }
+        ),
+        execution(
+            attributes={
+                a.EXECUTION_SUCCESS: True,
+                a.GEN_AI_REQUEST_MODEL: "small-1",
+                a.GEN_AI_PROVIDER_NAME: "acme",
+                a.GEN_AI_USAGE_INPUT_TOKENS: 3200,
+                a.GEN_AI_USAGE_OUTPUT_TOKENS: 800,
+            }
+        ),
+        *calls,
+        evaluation(
+            attributes={
+                a.EVALUATOR_NAME: "rubric",
+                a.EVALUATOR_KIND: "rule",
+                a.RUBRIC_FORMAT: 1.0,
+                a.RUBRIC_TOOL: 0.75,
+                a.RUBRIC_TASK: 0.9,
+                a.RUBRIC_MINIMAL: 0.8,
+                a.RUBRIC_COST: 0.6,
+                a.RUBRIC_SAFETY: 1.0,
+            }
+        ),
+    )
+    return payload(spans)
+
+
 # -- One whole task through the SDK ----------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import msgspec
@@ -238,6 +239,15 @@ def test_three_spans_of_one_call_are_one_whatever_came_first() -> None:
         assert part is not None
         united = unite(united, part)
     assert [each.same_as is None for each in united.tool_calls] == [True, False, False]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_long_chain_of_one_tool_is_one_call(seed: int) -> None:
+    starts = random.Random(seed).sample(range(100, 200), 40)
+    chain = [tool_call(4, start=1)] + [tool_call(4 + n, parent=3 + n, start=starts[n]) for n in range(1, 40)]
+    stands = standing(*chain)
+    assert stands.pop(4) is None
+    assert set(stands.values()) == {4}
 
 
 def test_an_execution_directly_inside_one_of_the_same_agent_is_the_same() -> None:
