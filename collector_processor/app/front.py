@@ -227,6 +227,7 @@ class Front:
         self._assembler.look(now, transaction)
         if time.monotonic() - self._expired_at > EXPIRE_SECONDS:
             self._expired_at = time.monotonic()
+            self._environment.forget_dead_readers()
             transaction.expire(now, self._assembler.needed(transaction))
         return self._assembler.take(now, transaction)
 

@@ -148,6 +148,10 @@ class Environment:
         """Enlarge the map by 16 MiB: a delete needs room too."""
         self._lmdb.set_mapsize(self._lmdb.info()["map_size"] + (16 << 20))
 
+    def forget_dead_readers(self) -> None:
+        """A worker that was killed while it read would keep freed pages alive for good."""
+        self._lmdb.reader_check()
+
     def close(self) -> None:
         """Close, mark the file as closed in order, and let go of the lock."""
         self._lmdb.close()
