@@ -1,0 +1,152 @@
+"""Opening the journal: one owner, owner-only files, and a clear refusal of what can't be used."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import lmdb
+import pytest
+
+from collector_processor.errors import DamagedEntryError, JournalError, JournalInUseError
+from collector_processor.journal.commit import GroupCommit
+from collector_processor.journal.environment import Environment
+from collector_processor.journal.format import CHUNK, check_chunk, chunks
+from collector_processor.journal.transaction import Transaction, read_counters, read_fragment
+from collector_processor.model.stages import HEADER, Fragment, FragmentFlag
+
+SIZE = 1 << 20
+TRACE = bytes(15) + b"\1"
+
+
+def fragment(payload: bytes = b"spans") -> Fragment:
+    headers = HEADER.pack(bytes(7) + b"\2", bytes(8), 1, len(payload))
+    return Fragment(TRACE, FragmentFlag.TASK, headers, payload)
+
+
+def test_files_are_the_owners_alone(tmp_path: Path) -> None:
+    with Environment(tmp_path / "journal", SIZE):
+        assert stat.S_IMODE((tmp_path / "journal").stat().st_mode) == 0o700
+        for file in (tmp_path / "journal").iterdir():
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+
+
+def test_a_second_owner_is_refused(tmp_path: Path) -> None:
+    with Environment(tmp_path, SIZE), pytest.raises(JournalInUseError, match="DATA_DIR"):
+        Environment(tmp_path, SIZE)
+    with Environment(tmp_path, SIZE):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_names_the_setting(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(JournalError, match="set DATA_DIR"):
+        Environment(tmp_path / "file" / "journal", SIZE)
+
+
+def test_a_journal_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    with Environment(tmp_path, SIZE) as environment, environment.lmdb.begin(write=True) as transaction:
+        transaction.put(b"version", b"99", db=environment.databases["meta"])
+    before = (tmp_path / "data.mdb").read_bytes()
+    with pytest.raises(JournalError, match="format 99"):
+        Environment(tmp_path, SIZE)
+    assert (tmp_path / "data.mdb").read_bytes() == before
+
+
+def test_a_truncated_file_is_refused_after_an_unclean_stop_and_left_alone(tmp_path: Path) -> None:
+    with Environment(tmp_path, SIZE) as environment, environment.lmdb.begin(write=True) as transaction:
+        for number in range(2000):
+            transaction.put(b"%08d" % number, bytes(100), db=environment.databases["dead"])
+    (tmp_path / "clean").unlink()
+    os.truncate(tmp_path / "data.mdb", 64 * 1024)
+    with pytest.raises(JournalError, match="damaged"):
+        Environment(tmp_path, SIZE)
+    assert (tmp_path / "data.mdb").stat().st_size == 64 * 1024
+
+
+def test_the_identity_lives_as_long_as_the_folder(tmp_path: Path) -> None:
+    with Environment(tmp_path / "a", SIZE) as first, Environment(tmp_path / "b", SIZE) as second:
+        known = first.identity
+        assert known != second.identity
+    with Environment(tmp_path / "a", SIZE) as again:
+        assert again.identity == known
+
+
+@pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 7])
+def test_values_are_cut_and_checked(size: int) -> None:
+    value = os.urandom(size)
+    parts = list(chunks(value))
+    assert all(len(part) <= 64 * 1024 for part in parts)
+    assert b"".join(check_chunk(part, 1) for part in parts) == value
+
+
+def test_a_flipped_bit_is_found() -> None:
+    (part,) = chunks(b"spans of somebody")
+    broken = part[:-1] + bytes([part[-1] ^ 1])
+    with pytest.raises(DamagedEntryError, match="entry 7"):
+        check_chunk(broken, 7)
+
+
+class TestGroupCommit:
+    @pytest.fixture
+    def commit(self, tmp_path: Path):
+        with Environment(tmp_path, SIZE) as environment:
+            commit = GroupCommit(environment)
+            commit.start()
+            yield commit
+            commit.stop()
+
+    def test_what_was_acknowledged_is_on_disk(self, tmp_path: Path) -> None:
+        with Environment(tmp_path, SIZE) as environment:
+            commit = GroupCommit(environment)
+            commit.start()
+            stored = commit.submit(lambda transaction: transaction.append(fragment(os.urandom(200_000)), 5)).result()
+            commit.stop()
+        with Environment(tmp_path, SIZE) as environment, environment.lmdb.begin() as raw:
+            key, value = read_fragment(raw, environment.databases, stored.sequence)
+            assert (key.trace_id, key.spans, key.arrived, len(value)) == (TRACE, 1, 5, 200_000 + HEADER.size)
+            assert read_counters(raw, environment.databases).open == 1
+
+    def test_an_operation_that_fails_leaves_the_others_alone(self, commit: GroupCommit) -> None:
+        def spoil(transaction: Transaction) -> None:
+            transaction.append(fragment(b"half done"), 1)
+            raise JournalError("on purpose")
+
+        futures = [
+            commit.submit(lambda transaction: transaction.append(fragment(), 1)),
+            commit.submit(spoil),
+            commit.submit(lambda transaction: transaction.append(fragment(), 2)),
+        ]
+        with pytest.raises(JournalError, match="on purpose"):
+            futures[1].result()
+        assert [futures[0].result().sequence, futures[2].result().sequence] == [1, 2]
+        assert commit.submit(lambda transaction: len(list(transaction.fragments()))).result() == 2
+        assert commit.counters.open == 2
+
+    def test_the_index_hears_of_it_only_after_the_commit(self, commit: GroupCommit) -> None:
+        heard: list[int] = []
+        first = commit.submit(lambda transaction: transaction.append(fragment(), 1).sequence, heard.append)
+        assert first.result() == 1
+        assert heard == [1]
+
+    def test_a_disk_that_refuses_fails_the_group_and_changes_nothing(self, commit: GroupCommit) -> None:
+        def refuse(_: Transaction) -> None:
+            raise lmdb.DiskError("mdb_txn_commit: Input/output error")
+
+        heard: list[object] = []
+        with pytest.raises(JournalError, match="could not be written"):
+            commit.submit(refuse, heard.append).result()
+        assert heard == []
+        assert commit.submit(lambda transaction: transaction.append(fragment(), 1).sequence).result() == 1
+
+    def test_a_map_that_is_full_is_raised(self, tmp_path: Path) -> None:
+        """The limit is ours (`JOURNAL_MAX_BYTES`); LMDB's map must never be what refuses."""
+        with Environment(tmp_path, SIZE) as environment:
+            before = environment.lmdb.info()["map_size"]
+            commit = GroupCommit(environment)
+            commit.start()
+            for _ in range(20):
+                commit.submit(lambda transaction: transaction.append(fragment(bytes(1 << 20)), 1)).result()
+            assert environment.lmdb.info()["map_size"] > before
+            commit.stop()
