@@ -1,0 +1,95 @@
+"""The whole path in this process under a clock that tests move: for waits of hours.
+
+Front, conversion, guard and store are the real ones, on a real journal and database; only the worker's process and
+the network are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from collector_processor.app.equations import database_spans, journal_spans, records
+from collector_processor.app.front import SECOND, Front, Waiting
+from collector_processor.app.pipeline import Pipeline
+from collector_processor.config import Settings
+from collector_processor.convert.fold import FoldSettings
+from collector_processor.convert.union import unite
+from collector_processor.guard import GateSettings
+from collector_processor.journal.transaction import Transaction, read_batch, read_payloads
+from collector_processor.model.stages import RawTask, Receipt, Signal
+from collector_processor.store.database import Database
+from collector_processor.store.figures import read_figures
+from collector_processor.store.migrations import migrate
+from collector_processor.store.postgres import PostgresStore
+from support.lifecycle import T0, payload
+from support.processor import handed_over
+
+FLUSH_INTERVAL = SECOND // 10
+
+
+class ClockedPath:
+    """From request to record. `now` is ns; it begins ten seconds after `T0`, when the spans of tests start."""
+
+    def __init__(self, front: Front, waiting: list[Waiting], store: PostgresStore, database: Database) -> None:
+        self.now = T0 + 10 * SECOND
+        self.front = front
+        self._waiting = waiting
+        self._store = store
+        self._database = database
+        self._pipeline = Pipeline(None, FoldSettings(), GateSettings())
+
+    async def send(self, *spans: Span) -> Receipt:
+        return await self.front.accept(payload(spans), Signal.TRACES)
+
+    async def wait(self, seconds: float) -> None:
+        """Let time pass; what is due is sealed and stored."""
+        self.now += int(seconds * SECOND)
+        await self.front.tick()
+        self.now += FLUSH_INTERVAL
+        await self.front.tick()
+        while self._waiting:
+            await self._apply(self._waiting.pop(0).id)
+
+    async def _apply(self, batch_id: UUID) -> None:
+        raw = await self.front._run(lambda transaction: _read(transaction, batch_id))
+        applied = await self._store.apply(self._pipeline.prepare(batch_id, raw))
+        await self.front.complete(batch_id, applied)
+
+    async def assert_balanced(self) -> None:
+        counters = self.front.counters
+        journal, database = journal_spans(counters), database_spans((await read_figures(self._database)).ledger)
+        assert [each.missing for each in (journal, records(counters), database)] == [0, 0, 0]
+        handed_over(journal, database)
+
+
+def _read(transaction: Transaction, batch_id: UUID) -> Sequence[RawTask]:
+    batch = read_batch(transaction._txn, transaction._dbs, batch_id)
+    assert batch is not None
+    return [RawTask(task, read_payloads(transaction._txn, transaction._dbs, task)) for task in batch.tasks]
+
+
+@asynccontextmanager
+async def clocked_path(folder: Path, database_url: str, **settings: Any) -> AsyncIterator[ClockedPath]:
+    """A path over an empty folder and an empty database."""
+    await migrate(database_url)
+    waiting: list[Waiting] = []
+    path: ClockedPath | None = None
+    front = Front(
+        Settings(data_dir=folder, flush_interval=FLUSH_INTERVAL / SECOND, **settings),
+        waiting.extend,
+        lambda: path.now if path else T0,
+    )
+    async with Database(database_url, application_name="clocked") as database:
+        store = PostgresStore(database, Pipeline(None, FoldSettings(), GateSettings()).revise, unite)
+        path = ClockedPath(front, waiting, store, database)
+        await front.recover()
+        try:
+            yield path
+        finally:
+            await front.stop()
