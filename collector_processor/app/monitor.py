@@ -30,8 +30,12 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 ASK_SECONDS: Final = 5.0
+ANSWER_SECONDS: Final = 3.0
+"""Who asks for the status waits for the database no longer than this."""
 LAG_SECONDS: Final = 300.0
 """A sealed batch that waits for longer than this makes the processor degraded."""
+FULL_SOON: Final = 0.8
+"""Share of the journal above which it is told, before the first request is refused."""
 MEANINGFUL_SECONDS: Final = 60.0
 """A rate over less than this says nothing."""
 
@@ -62,16 +66,18 @@ class Monitor:
     async def _watch(self) -> None:
         while True:
             with contextlib.suppress(BenchmarkError):
-                await self._look()
+                await self._look_at_journal()
+                await self._look_at_database()
             await asyncio.sleep(ASK_SECONDS)
 
-    async def _look(self) -> None:
-        """Ask journal and database once."""
+    async def _look_at_journal(self) -> None:
         latest = await self._processor.front.snapshot()
         self._latest = latest
         now = time.monotonic()
         self._growth.append((now, latest.used_bytes))
         self._batches.append((now, latest.counters.batches))
+
+    async def _look_at_database(self) -> None:
         keeper = self._processor.database
         if keeper.url is None or not keeper.ready.is_set():
             return
@@ -81,7 +87,7 @@ class Monitor:
         except BenchmarkError as error:
             keeper.problem = str(error)
             raise
-        self._database_bytes.append((now, self._figures.database_bytes))
+        self._database_bytes.append((time.monotonic(), self._figures.database_bytes))
         keeper.problem = None
 
     # -- Answers ---------------------------------------------------------------------------------------------
@@ -99,9 +105,12 @@ class Monitor:
             reasons.append(f"storing: {processor.pool.problem}")
         if (lag := self._lag()) > LAG_SECONDS:
             reasons.append(f"the oldest sealed batch waits for {lag:.0f} s")
-        limit = processor.settings.journal_max_bytes
-        if processor.front.used_bytes > limit - limit // 10:
-            reasons.append(f"the journal is full to the last tenth ({processor.front.used_bytes} of {limit} bytes)")
+        used, limit = processor.front.used_bytes, processor.settings.journal_max_bytes
+        if used > limit * FULL_SOON:
+            reasons.append(
+                f"the journal is {used * 100 // limit} % full ({used} of {limit} bytes): "
+                "requests without a task's own span are refused in the last tenth"
+            )
         return Health(State.DEGRADED if reasons else State.OK, tuple(reasons), ready=not processor.stopping)
 
     def metrics(self) -> Snapshot:
@@ -109,9 +118,11 @@ class Monitor:
         return report.as_metrics(self._report()) if self._latest is not None else {}
 
     async def status(self) -> report.Status:
-        """The status now; the database is asked if it is there."""
-        with contextlib.suppress(BenchmarkError):
-            await self._look()
+        """The status now; of a database that doesn't answer soon, what it said last."""
+        with contextlib.suppress(BenchmarkError, TimeoutError):
+            await self._look_at_journal()
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._look_at_database()
         return self._report()
 
     def _lag(self) -> float:

@@ -26,7 +26,7 @@ from collector_processor.app.monitor import Monitor
 from collector_processor.app.protocol import Begin
 from collector_processor.app.workers import WorkerPool
 from collector_processor.config import Address, Settings
-from collector_processor.errors import MigrationError
+from collector_processor.errors import ControlError, MigrationError
 from collector_processor.receive.admission import Admission, Limits
 from collector_processor.receive.http_server import HttpServer
 from collector_processor.receive.otlp_grpc import GrpcReceiver
@@ -147,7 +147,16 @@ class Processor:
 
         async def flush(_: Mapping[str, Any]) -> Any:
             sealed = await self.front.flush()
-            await asyncio.wait_for(self.pool.drained(), self.settings.drain_timeout)
+            patience = self.settings.drain_timeout
+            try:
+                await asyncio.wait_for(self.pool.drained(), patience)
+            except TimeoutError:
+                why = "; ".join(self.monitor.health().reasons) or "the workers are still at it"
+                waiting = sum(batch.tasks for batch in self.pool.backlog)
+                raise ControlError(
+                    f"{waiting} closed tasks are safe in the journal, but not stored within {patience:g} s "
+                    f"(DRAIN_TIMEOUT): {why}"
+                ) from None
             return {"sealed": sealed}
 
         async def undecodable(arguments: Mapping[str, Any]) -> Any:
