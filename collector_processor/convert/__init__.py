@@ -4,8 +4,8 @@
 reads a clock, a file or a socket.
 """
 
-from collector_processor.convert.fold import FoldSettings, fold, point_id
+from collector_processor.convert.fold import FoldSettings, fold
 from collector_processor.convert.task import convert
 from collector_processor.convert.union import unite
 
-__all__ = ["FoldSettings", "convert", "fold", "point_id", "unite"]
+__all__ = ["FoldSettings", "convert", "fold", "unite"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Final, NamedTuple
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
 
@@ -21,7 +21,6 @@ from collector_processor.convert.turns import turns_of
 from collector_processor.convert.weights import adjusted_count
 from collector_processor.model.facts import Authorship, Caws, Facts, TaskFact
 from collector_processor.model.record import (
-    POINT_NAMESPACE,
     SCHEMA_VERSION,
     BenchmarkDataPoint,
     Completeness,
@@ -47,11 +46,6 @@ class FoldSettings(NamedTuple):
     """What a record depends on beside its facts: whose evaluation it carries (None: any with an overall score)."""
 
     evaluator: str | None = None
-
-
-def point_id(trace_id: bytes, span_id: bytes) -> UUID:
-    """Return the id of the record of a task span: the same spans always give the same id."""
-    return uuid5(POINT_NAMESPACE, trace_id.hex() + span_id.hex())
 
 
 def fold(point: UUID, facts: Facts, revision: int, settings: FoldSettings) -> BenchmarkDataPoint:

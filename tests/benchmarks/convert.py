@@ -13,12 +13,12 @@ from typing import Any
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from support.lifecycle import foreign, raw_task, usual_task, whole_task
 
-from collector_processor.convert import FoldSettings, convert, fold, point_id, unite
+from collector_processor.convert import FoldSettings, convert, fold, unite
 from collector_processor.convert.arbiter import ArbiterAdapter
 from collector_processor.convert.decode import decode
 from collector_processor.convert.union import arrange
 from collector_processor.guard import GateSettings, judge, protect
-from collector_processor.model.record import encode_point
+from collector_processor.model.record import encode_point, point_id
 from collector_processor.model.stages import RawTask
 
 FOREIGN = 24

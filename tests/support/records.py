@@ -6,10 +6,10 @@ from typing import Any
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from collector_processor.convert import FoldSettings, convert, fold, point_id
+from collector_processor.convert import FoldSettings, convert, fold
 from collector_processor.guard import GateSettings, judge, protect
 from collector_processor.model.facts import Facts
-from collector_processor.model.record import BenchmarkDataPoint, Verdict
+from collector_processor.model.record import BenchmarkDataPoint, Verdict, point_id
 from collector_processor.model.stages import RawTask
 from support.lifecycle import TRACE, sealed, span_id
 

@@ -23,9 +23,9 @@ from support.lifecycle import (
 )
 from support.records import POINT, facts_from, facts_of, record_from, record_of
 
-from collector_processor.convert import FoldSettings, convert, fold, point_id, unite
+from collector_processor.convert import FoldSettings, convert, fold, unite
 from collector_processor.model.facts import Ending, Facts
-from collector_processor.model.record import BenchmarkDataPoint, Execution, Outcome, Section, Turn
+from collector_processor.model.record import BenchmarkDataPoint, Execution, Outcome, Section, Turn, point_id
 from collector_processor.model.stages import SealKind
 from otel_benchmark import attributes as a
 

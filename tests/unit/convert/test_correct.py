@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.lifecycle import evaluation, execution, route, sealed, span_id, task
 
-from collector_processor.convert import FoldSettings, convert, fold, point_id
+from collector_processor.convert import FoldSettings, convert, fold
 from collector_processor.convert.correct import correct
 from collector_processor.errors import CorrectionError
 from collector_processor.model.facts import Correction, Facts
-from collector_processor.model.record import BenchmarkDataPoint, Outcome, Section
+from collector_processor.model.record import BenchmarkDataPoint, Outcome, Section, point_id
 from otel_benchmark import attributes as a
 
 RUBRIC = dict.fromkeys(
