@@ -6,13 +6,13 @@ Old GenAI names are read where the new ones are missing.
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 from collector_processor.convert import evaluations
-from collector_processor.convert.decode import STATUS_ERROR, STATUS_OK, Ancestry, Decoded, Nearest, Span
+from collector_processor.convert.decode import STATUS_OK, Ancestry, Decoded, Nearest, Span
+from collector_processor.convert.parts import failure_of, tenant_of, turn_events, turn_scores, usage_of
 from collector_processor.convert.routing import routing_fact
 from collector_processor.convert.source import describe
-from collector_processor.convert.values import Attributes
 from collector_processor.model.facts import (
     Agent,
     Anomaly,
@@ -25,7 +25,6 @@ from collector_processor.model.facts import (
     RoutingFact,
     TaskFact,
     ToolCallFact,
-    TurnFact,
     TurnScores,
 )
 from collector_processor.model.stages import SealedTask, SealKind
@@ -47,17 +46,6 @@ class ArbiterAdapter:
     def read(self, sealed: SealedTask, decoded: Decoded) -> Facts:
         """Return what a sealed task's spans say."""
         return _Reading(sealed, decoded).facts()
-
-
-class Failure(NamedTuple):
-    """How a span failed, where its status, `error.type` or an exception event says so."""
-
-    failed: bool
-    error_type: str | None
-    reason: str | None
-
-
-_NO_FAILURE: Final = Failure(failed=False, error_type=None, reason=None)
 
 
 def recognise(span: Span) -> Kind | None:
@@ -206,10 +194,10 @@ class _Reading:
             partial_success=read.boolean(a.EXECUTION_PARTIAL_SUCCESS),
             failure_reason=reason,
             error_type=failure.error_type,
-            **_usage(read, span.raw),
+            **usage_of(read, span.raw),
             cpu_time_ms=read.number(a.EXECUTION_CPU_TIME_MS),
             memory_peak_bytes=read.integer(a.EXECUTION_MEMORY_PEAK_BYTES),
-            turns=_turn_events(span),
+            turns=turn_events(span),
         )
 
     def _tool_call(self, span: Span) -> ToolCallFact:
@@ -229,7 +217,7 @@ class _Reading:
             success=success,
             effective=read.boolean(a.TOOL_EFFECTIVE),
             error_type=failure.error_type,
-            scores=_scores(read) if b"arbiter.turn." in span.raw else _NO_SCORES,
+            scores=turn_scores(read) if b"arbiter.turn." in span.raw else _NO_SCORES,
         )
 
     def _model_call(self, span: Span) -> ModelCallFact | None:
@@ -242,7 +230,7 @@ class _Reading:
             *span.head(self._trace_id),
             execution_span_id=execution,
             model=read.text(a.GEN_AI_RESPONSE_MODEL) or read.text(a.GEN_AI_REQUEST_MODEL),
-            **_usage(read, span.raw),
+            **usage_of(read, span.raw),
         )
 
     def _noticed(self) -> list[Anomaly]:
@@ -255,67 +243,3 @@ class _Reading:
             detail = "spans below it waited longer than MAX_TASK_AGE and were handed on without it"
             noticed.append(Anomaly(sealed.span_id.hex(), "parent_span_id", Problem.CHILDREN_GIVEN_AWAY, detail))
         return noticed
-
-
-def failure_of(span: Span) -> Failure:
-    """Tell how a span failed; the last exception speaks for those before it."""
-    read = span.attributes
-    status = span.message.status
-    error_type = read.text(a.ERROR_TYPE)
-    failed = status.code == STATUS_ERROR
-    exceptions = span.events(a.EXCEPTION_EVENT)
-    if not failed and not exceptions:
-        return _NO_FAILURE if error_type is None else Failure(failed=False, error_type=error_type, reason=None)
-    reason = None
-    if exceptions:
-        said = read.within(exceptions[-1].attributes)
-        error_type = error_type or said.text(a.EXCEPTION_TYPE)
-        reason = said.text(a.EXCEPTION_MESSAGE)
-    return Failure(failed=True, error_type=error_type, reason=reason or read.clean("status.message", status.message))
-
-
-def tenant_of(read: Attributes) -> str | None:
-    """Return a span's tenant: its hash where the source hashed it, else as it was said."""
-    return read.text(a.TENANT_HASH) or read.text(a.TENANT_ID)
-
-
-def _usage(read: Attributes, raw: bytes) -> dict[str, Any]:
-    """Read tokens and cost, as keyword arguments of a fact."""
-    cost = read.number(a.EXECUTION_COST_USD)
-    if b"gen_ai.usage." not in raw:
-        return {"cost_usd": cost}
-    integer = read.integer
-    input_tokens = integer(a.GEN_AI_USAGE_INPUT_TOKENS)
-    output_tokens = integer(a.GEN_AI_USAGE_OUTPUT_TOKENS)
-    write_tokens = integer(a.GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS)
-    return {
-        "input_tokens": integer(a.FORMER_USAGE_INPUT_TOKENS) if input_tokens is None else input_tokens,
-        "output_tokens": integer(a.FORMER_USAGE_OUTPUT_TOKENS) if output_tokens is None else output_tokens,
-        "thinking_tokens": integer(a.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS),
-        "cached_tokens": integer(a.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS),
-        "cache_write_tokens": (
-            integer(a.GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS) if write_tokens is None else write_tokens
-        ),
-        "cost_usd": cost,
-    }
-
-
-def _scores(read: Attributes) -> TurnScores:
-    return TurnScores(
-        read.integer(a.TURN_NUMBER),
-        read.number(a.TURN_INFORMATION_GAIN),
-        read.number(a.TURN_FORMAT_CORRECTNESS),
-        read.number(a.TURN_TASK_PROGRESS),
-        read.number(a.TURN_SAFETY_SCORE),
-        read.number(a.TURN_REWARD),
-    )
-
-
-def _turn_events(span: Span) -> tuple[TurnFact, ...]:
-    """Read the turns without a tool, in the order of the span."""
-    return tuple(
-        [
-            TurnFact(to_text(event.time_unix_nano or span.start), _scores(span.attributes.within(event.attributes)))
-            for event in span.events(a.TURN_EVENT)
-        ]
-    )

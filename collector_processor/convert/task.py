@@ -7,8 +7,9 @@ from typing import Final
 import msgspec
 
 from collector_processor.convert.adapter import Adapter
-from collector_processor.convert.arbiter import ArbiterAdapter, tenant_of
+from collector_processor.convert.arbiter import ArbiterAdapter
 from collector_processor.convert.decode import Decoded, decode
+from collector_processor.convert.parts import tenant_of
 from collector_processor.convert.source import describe
 from collector_processor.convert.union import arrange
 from collector_processor.model.facts import Facts
