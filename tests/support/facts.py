@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from collector_processor.convert.fold import FoldSettings, fold
-from collector_processor.convert.union import arrange, unite
+from collector_processor.convert.union import arrange
 from collector_processor.guard.judge import GateSettings, judge
 from collector_processor.model.facts import (
     Agent,
@@ -38,8 +38,6 @@ from collector_processor.model.stages import (
     Stray,
     Undecodable,
 )
-
-__all__ = ["revise", "unite"]
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
+from collector_processor.convert.union import unite
 from collector_processor.model.record import point_id
 from collector_processor.model.stages import Applied
 from collector_processor.store.database import Database
 from collector_processor.store.postgres import PostgresStore
-from support.facts import revise, unite
+from support.facts import revise
 
 Rows = Callable[..., list[dict[str, Any]]]
 """(query, parameters) → rows, asked as the database's owner."""

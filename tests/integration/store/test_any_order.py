@@ -7,10 +7,10 @@ import asyncio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.facts import batch, closed, late, lost, revise, routing, unite, whole
+from support.facts import batch, closed, late, lost, revise, routing, whole
 from support.store import assert_balanced, execute, id_of, opened
 
-from collector_processor.convert.union import arrange
+from collector_processor.convert.union import arrange, unite
 from collector_processor.model.facts import Facts
 from collector_processor.model.record import decode_point
 

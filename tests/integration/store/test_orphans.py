@@ -18,11 +18,11 @@ from support.facts import (
     routing,
     task,
     tool_call,
-    unite,
     whole,
 )
 from support.store import assert_balanced, counts, execute, id_of, opened
 
+from collector_processor.convert.union import unite
 from collector_processor.model.facts import Facts, Source
 from collector_processor.store.contribution import group
 from collector_processor.store.tally import Tally

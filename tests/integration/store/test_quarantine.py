@@ -6,9 +6,10 @@ import uuid
 
 import msgspec
 import pytest
-from support.facts import batch, closed, execution, late, many, revise, task, tool_call, unite
+from support.facts import batch, closed, execution, late, many, revise, task, tool_call
 from support.store import assert_balanced, counts, id_of, opened
 
+from collector_processor.convert.union import unite
 from collector_processor.errors import StoreError
 from collector_processor.model.facts import Facts
 from collector_processor.model.record import FailedGate, Severity, State, Verdict

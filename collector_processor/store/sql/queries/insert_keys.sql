@@ -4,9 +4,9 @@ INSERT INTO benchmark_data.point_keys (
 )
 SELECT *
 FROM unnest(
-    %(id)s::uuid[], %(trace_id)s::bytea[], %(span_id)s::bytea[], %(timestamp)s::timestamptz[], %(task_id)s::text[],
-    %(namespace)s::text[], %(tenant)s::text[], %(started)s::timestamptz[], %(ended)s::timestamptz[],
-    %(revision)s::integer[], %(state)s::text[], %(spans)s::bigint[]
+    %(id)b::uuid[], %(trace_id)b::bytea[], %(span_id)b::bytea[], %(timestamp)b::timestamptz[], %(task_id)b::text[],
+    %(namespace)b::text[], %(tenant)b::text[], %(started)b::timestamptz[], %(ended)b::timestamptz[],
+    %(revision)b::integer[], %(state)b::text[], %(spans)b::bigint[]
 ) AS fresh (id)
 ORDER BY fresh.id
 ON CONFLICT (id) DO NOTHING

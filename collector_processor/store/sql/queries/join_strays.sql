@@ -1,5 +1,5 @@
 -- Strays that have found their point: their facts stand in its record now.
 UPDATE benchmark_data.strays AS stray
 SET id = found.id, fact = NULL
-FROM unnest(%(fact_ids)s::text[], %(ids)s::uuid[]) AS found (fact_id, id)
+FROM unnest(%(fact_ids)b::text[], %(ids)b::uuid[]) AS found (fact_id, id)
 WHERE stray.fact_id = found.fact_id;

@@ -5,4 +5,4 @@ SELECT
 FROM benchmark_data.point_keys AS key
 LEFT JOIN benchmark_data.points AS point ON point.id = key.id AND point.timestamp = key.timestamp
 LEFT JOIN benchmark_data.awaited AS awaited ON awaited.id = key.id
-WHERE key.id = ANY (%(ids)s::uuid[]);
+WHERE key.id = ANY (%(ids)b::uuid[]);

@@ -11,8 +11,8 @@ SET
     state = fresh.state,
     spans = fresh.spans
 FROM unnest(
-    %(id)s::uuid[], %(timestamp)s::timestamptz[], %(task_id)s::text[], %(namespace)s::text[], %(tenant)s::text[],
-    %(started)s::timestamptz[], %(ended)s::timestamptz[], %(revision)s::integer[], %(state)s::text[],
-    %(spans)s::bigint[]
+    %(id)b::uuid[], %(timestamp)b::timestamptz[], %(task_id)b::text[], %(namespace)b::text[], %(tenant)b::text[],
+    %(started)b::timestamptz[], %(ended)b::timestamptz[], %(revision)b::integer[], %(state)b::text[],
+    %(spans)b::bigint[]
 ) AS fresh (id, timestamp, task_id, namespace, tenant, started, ended, revision, state, spans)
 WHERE kept.id = fresh.id;
