@@ -100,7 +100,7 @@ def routing(
         "candidates": (Candidate("alpha", 0.5, propensity=0.25), Candidate("beta", 0.75, propensity=0.75)),
         "history": HistoricalPerformance(0.5, 0.625, 12),
     } | more
-    return RoutingFact(**identity(trace, span, parent, start, 0.5), task_id=task_id, **fields)
+    return RoutingFact(task_id=task_id, **identity(trace, span, parent, start, 0.5) | fields)
 
 
 def execution(
@@ -118,7 +118,7 @@ def execution(
         "cpu_time_ms": 20.0,
         "memory_peak_bytes": 4096,
     } | more
-    return ExecutionFact(**identity(trace, span, parent, start + SECOND, 8), task_id=task_id, **fields)
+    return ExecutionFact(task_id=task_id, **identity(trace, span, parent, start + SECOND, 8) | fields)
 
 
 def tool_call(
@@ -139,7 +139,7 @@ def tool_call(
         "effective": False,
         "scores": TurnScores(number, 0.5, 1.0, 0.25, 0.875, 0.5),
     } | more
-    return ToolCallFact(**identity(trace, span, parent, start + 2 * SECOND, 0.5), task_id=task_id, **fields)
+    return ToolCallFact(task_id=task_id, **identity(trace, span, parent, start + 2 * SECOND, 0.5) | fields)
 
 
 def evaluation(
@@ -154,7 +154,7 @@ def evaluation(
         "budget_compliant": True,
         "quality_gates": (QualityGate("tests", passed=True, score=1.0, threshold=0.9, mandatory=True),),
     } | more
-    return EvaluationFact(**identity(trace, span, parent, start + 9 * SECOND, 0.5), task_id=task_id, **fields)
+    return EvaluationFact(task_id=task_id, **identity(trace, span, parent, start + 9 * SECOND, 0.5) | fields)
 
 
 def whole(trace: int = 1, *, task_id: str = "t-1", start: datetime = NOON, **more: Any) -> Facts:
@@ -195,7 +195,7 @@ def lost(*facts: LifecycleFact, namespace: str | None = None, tenant: str | None
     """Lifecycle spans of one trace that found no task."""
     strays = [
         Stray(
-            key_of(fact.trace_id, fact.span_id),
+            key_of(fact.fact_id[:32], fact.fact_id[32:]),
             bytes.fromhex(fact.parent_span_id) if fact.parent_span_id else bytes(8),
             fact,
             namespace,

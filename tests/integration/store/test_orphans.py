@@ -250,6 +250,18 @@ def test_orphans_of_a_discarded_task_are_discarded(run, store, rows):
     assert rows("SELECT FROM benchmark.orphans") == []
 
 
+def test_an_orphan_made_of_an_event_counts_as_no_span(run, store, rows):
+    """Its id is a hash: where it belongs, its trace and parent tell."""
+    event = evaluation(1, 9, parent=3, task_id=None, fact_id="e" * 48)
+    assert counts(run(store.apply(batch(lost(event))))) == {"discarded": 1}  # the span itself said nothing
+    listed = rows("SELECT trace_id, span_id, kind FROM benchmark.orphans")
+    assert listed == [{"trace_id": f"{1:032x}", "span_id": f"{9:016x}", "kind": "evaluation"}]
+    applied = run(store.apply(batch(closed(Facts(task=task(), executions=(execution(),))))))
+    assert counts(applied) == {"in_points": 2, "quarantined": 1, "joined": 1}
+    assert rows("SELECT overall_score FROM benchmark.data_points") == [{"overall_score": 0.75}]
+    assert_balanced(rows)
+
+
 def test_two_workers_with_the_same_orphans(run, url, rows):
     async def both():
         async with opened(url, name="one") as one, opened(url, name="two") as two:

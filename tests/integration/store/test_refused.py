@@ -32,6 +32,7 @@ POISON = {
 def poisoned(name: str) -> Facts:
     facts = whole(50, task_id="t-50")
     [run] = facts.executions
+    assert facts.task is not None
     agent = Agent(LONG) if name == "longer than an index entry" else run.agent
     return msgspec.structs.replace(
         facts,
