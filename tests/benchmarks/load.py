@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, TracesData
-from support.lifecycle import TRACE, foreign, whole_task
+from support.lifecycle import TRACE, foreign, usual_task
 
 SPANS_A_REQUEST = 500
 TASK_ID = b"task-7f3a"
 
 
-def requests(tasks: int, foreign_spans: int) -> Iterator[bytes]:
-    """Requests that hold `tasks` whole tasks of 8 lifecycle spans and so many foreign ones each, task after task."""
-    template = TracesData.FromString(whole_task())
+def requests(tasks: int, foreign_spans: int, task: Callable[[], bytes] = usual_task) -> Iterator[bytes]:
+    """Requests that hold `tasks` tasks of 8 lifecycle spans and so many foreign ones each, task after task.
+
+    `task` makes the one that is copied: `usual_task`, or `whole_task`, which has every attribute there is.
+    """
+    template = TracesData.FromString(task())
     resource = template.resource_spans[0]
     scope = resource.scope_spans[0]
     lifecycle = [span.SerializeToString() for span in scope.spans]

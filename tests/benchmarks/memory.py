@@ -15,10 +15,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.load import requests
+
 from collector_processor.app.front import Front
 from collector_processor.config import Settings
 from collector_processor.model.stages import Signal
-from benchmarks.load import requests
 
 GOAL = 100
 """Bytes a span."""

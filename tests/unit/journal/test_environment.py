@@ -113,14 +113,12 @@ class TestGroupCommit:
             transaction.append(fragment(b"half done"), 1)
             raise JournalError("on purpose")
 
-        futures = [
-            commit.submit(lambda transaction: transaction.append(fragment(), 1)),
-            commit.submit(spoil),
-            commit.submit(lambda transaction: transaction.append(fragment(), 2)),
-        ]
+        first = commit.submit(lambda transaction: transaction.append(fragment(), 1))
+        spoiler = commit.submit(spoil)
+        last = commit.submit(lambda transaction: transaction.append(fragment(), 2))
         with pytest.raises(JournalError, match="on purpose"):
-            futures[1].result()
-        assert [futures[0].result().sequence, futures[2].result().sequence] == [1, 2]
+            spoiler.result()
+        assert [first.result().sequence, last.result().sequence] == [1, 2]
         assert commit.submit(lambda transaction: len(list(transaction.fragments()))).result() == 2
         assert commit.counters.open == 2
 

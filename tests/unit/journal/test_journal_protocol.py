@@ -171,14 +171,17 @@ class JournalProtocol(RuleBasedStateMachine):
         batch = read_batch(transaction._txn, transaction._dbs, batch_id)
         if batch is None:
             return None
-        spans = {
+        return batch, JournalProtocol._spans(transaction, batch)
+
+    @staticmethod
+    def _spans(transaction: Transaction, batch: SealedBatch) -> dict[int, list[SpanKey]]:
+        return {
             member.sequence: [
                 SpanKey(task.trace_id, header[0]) for header in HEADER.iter_unpack(transaction.headers(member.sequence))
             ]
             for task in batch.tasks
             for member in task.members
         }
-        return batch, spans
 
     def _ask(self, question):
         return self.loop.run_until_complete(self.front._run(question))
@@ -194,7 +197,7 @@ class JournalProtocol(RuleBasedStateMachine):
                     places[SpanKey(stored.trace_id, header[0])] += 1
         for batch in transaction.sealed_batches():
             if batch.id in self.database.rows:
-                _, spans = self._read(transaction, batch.id)
+                spans = self._spans(transaction, batch)
                 for task in batch.tasks:
                     for member in task.members:
                         for position in member.positions:
