@@ -57,8 +57,7 @@ def plan(
     groups: defaultdict[Owner, list[OpenSpan]] = defaultdict(list)
     for span_id, span in spans.items():
         groups[found[span_id]].append(span)
-    lifecycle = bool(known.closed) or any(span.role is not Role.FOREIGN for span in spans.values())
-    last = max((span.arrived for span in spans.values()), default=now)
+    around: _Surroundings | None = None
     closings: list[Closing] = []
     later: list[int] = []
     for owner, members in groups.items():
@@ -89,7 +88,8 @@ def plan(
                 continue
             later.append(due)
         else:
-            orphans, gone, again = _unclaimed(kept, limits, now, _Surroundings(owner.place, last, lifecycle))
+            around = around or _surroundings(spans, known)
+            orphans, gone, again = _unclaimed(owner.place, kept, limits, now, around)
             later += again
             if orphans or gone:
                 closings.append(_given_up(trace_id, owner.place, orphans, gone, shed))
@@ -101,24 +101,28 @@ def plan(
 
 
 class _Surroundings(NamedTuple):
-    """Of a group without a task: where its chain ends, the trace's last arrival, whether it has lifecycle spans."""
+    """Of a group without a task: the trace's last arrival, and whether the trace has lifecycle spans."""
 
-    place: Place
     last: int
     lifecycle: bool
 
 
+def _surroundings(spans: dict[bytes, OpenSpan], known: Known) -> _Surroundings:
+    lifecycle = bool(known.closed) or any(span.role is not Role.FOREIGN for span in spans.values())
+    return _Surroundings(max(span.arrived for span in spans.values()), lifecycle)
+
+
 def _unclaimed(
-    members: Sequence[OpenSpan], limits: Limits, now: int, around: _Surroundings
+    place: Place, members: Sequence[OpenSpan], limits: Limits, now: int, around: _Surroundings
 ) -> tuple[list[OpenSpan], list[OpenSpan], list[int]]:
     """(lifecycle spans to hand on as orphans, foreign spans to drop, when to look again) of a group without a task."""
     own = [span for span in members if span.role is not Role.FOREIGN]
     foreign = [span for span in members if span.role is Role.FOREIGN]
-    if around.place is Place.WAITING:
+    if place is Place.WAITING:
         own_due = [span.arrived + limits.max_task_age for span in own]
     else:
         own_due = [max((span.arrived for span in own), default=0) + limits.grace] * len(own)
-    if around.place is Place.WAITING and around.lifecycle:
+    if place is Place.WAITING and around.lifecycle:
         foreign_due = [span.arrived + limits.max_task_age for span in foreign]
     else:
         foreign_due = [around.last + limits.foreign_timeout] * len(foreign)
@@ -170,12 +174,15 @@ def _links(spans: Iterable[OpenSpan], reason: LinkReason) -> tuple[Link, ...]:
     return tuple(Link(span.span_id, span.parent_id, reason) for span in spans)
 
 
-def _members(spans: Iterable[OpenSpan]) -> tuple[Member, ...]:
+def _members(spans: Sequence[OpenSpan]) -> tuple[Member, ...]:
     """Positions by fragment, in order of arrival."""
-    by_fragment: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
-    for span in spans:
-        by_fragment[span.sequence, span.arrived].append(span.position)
+    if not spans:
+        return ()
+    positions: defaultdict[int, list[int]] = defaultdict(list)
+    arrived: dict[int, int] = {}
+    for _, _, _, _, sequence, position, arrival in spans:
+        positions[sequence].append(position)
+        arrived[sequence] = arrival
     return tuple(
-        Member(sequence, arrived, tuple(sorted(positions)))
-        for (sequence, arrived), positions in sorted(by_fragment.items())
+        [Member(sequence, arrived[sequence], tuple(sorted(positions[sequence]))) for sequence in sorted(arrived)]
     )

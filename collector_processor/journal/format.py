@@ -34,6 +34,7 @@ SEQUENCE: Final = struct.Struct(">Q")
 _KEY: Final = struct.Struct(">QH16sBIQ")
 _CRC: Final = struct.Struct(">I")
 _LINK: Final = struct.Struct("<8s8sB")
+_FLAGS: Final = tuple(FragmentFlag(bits) for bits in range(2 ** len(FragmentFlag)))
 
 
 class FragmentKey(NamedTuple):
@@ -109,7 +110,7 @@ def fragment_key(key: FragmentKey) -> bytes:
 def parse_fragment_key(key: bytes) -> FragmentKey:
     """Unpack a key of `spans`."""
     sequence, part, trace_id, flags, spans, arrived = _KEY.unpack(key)
-    return FragmentKey(sequence, part, trace_id, FragmentFlag(flags), spans, arrived)
+    return FragmentKey(sequence, part, trace_id, _FLAGS[flags], spans, arrived)
 
 
 def chunks(value: bytes) -> Iterator[bytes]:

@@ -144,12 +144,9 @@ def measure(title: str, tasks: int, foreign: int, task: Callable[[], bytes] = us
     print(f"  bare parse of the same bytes   {parse:10,.0f} spans a CPU-second")
     print(f"  … every attribute into a dict  {walked:10,.0f}")
     acknowledging = spans / (received.front - before.front)
-    print(
-        f"  acknowledged durable (front)   {acknowledging:10,.0f}   {acknowledging / parse:.2f} x the parse, {acknowledging / walked:.2f} x the dicts"
-    )
-    print(
-        f"  acknowledged and stored (all)  {spans / ours:10,.0f}   {spans / ours / parse:.2f} x the parse, {spans / ours / walked:.2f} x the dicts"
-    )
+    rates = {"acknowledged durable (front)": acknowledging, "acknowledged and stored (all)": spans / ours}
+    for what, rate in rates.items():
+        print(f"  {what:<30} {rate:10,.0f}   {rate / parse:.2f} x the parse, {rate / walked:.2f} x the dicts")
     for name, seconds in zip(Cpu._fields, took, strict=True):
         print(f"    {name:<10}{seconds / spans * 1e6:8.2f} µs a span{seconds / tasks * 1e6:9.0f} µs a task")
     print(f"  wall: acknowledged {spans / acknowledged:,.0f} spans a second, stored {spans / stored:,.0f}")
