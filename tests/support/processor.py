@@ -112,7 +112,7 @@ class Processor:
         children = self.workers
         self.process.send_signal(signal.SIGTERM)
         assert self._end() == 0, self.log
-        assert not [child for child in children if child.is_running()]
+        assert all(map(ended, children)), "a worker outlived its front"
         for address in filter(None, (self.ready.get(name) for name in ("otlp_grpc", "otlp_http", "admin"))):
             with socket.socket() as probe:
                 assert probe.connect_ex(_split(address)) != 0, f"{address} is still listened on"
@@ -123,8 +123,7 @@ class Processor:
         children = self.workers
         self.process.kill()
         self._end()
-        _, alive = psutil.wait_procs(children, timeout=PATIENCE_SECONDS)
-        assert not alive, "workers outlived their front"
+        wait_until(lambda: all(map(ended, children)))
 
     def _end(self) -> int:
         process = self.process
@@ -195,11 +194,14 @@ class Processor:
 
     def wait_for(self, condition: Callable[[Status], object]) -> Status:
         """Wait until the status is as wanted."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not condition(status := self.status()):
-            assert time.monotonic() < deadline, f"{status}\n{self.log}"
-            time.sleep(0.05)
-        return status
+        statuses: list[Status] = []
+
+        def holds() -> object:
+            statuses.append(self.status())
+            return condition(statuses[-1])
+
+        wait_until(holds)
+        return statuses[-1]
 
     def terms(self, equation: str = "journal spans") -> dict[str, int]:
         """An equation's terms, its total among them."""
@@ -261,6 +263,22 @@ class Processor:
         (row,) = self.rows("SELECT record FROM data_points WHERE task_id = %(task)s", task=task_id)
         record: dict[str, Any] = row["record"]
         return record
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Come back when it holds, which it must before patience ends."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it didn't come about"
+        time.sleep(0.02)
+
+
+def ended(process: psutil.Process) -> bool:
+    """Whether a process has ended; who adopted it may take its time to bury it."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def select(database_url: str, query: str, **parameters: Any) -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ def new_processor(postgres_url: str, tmp_path: Path) -> Iterator[Callable[..., P
     made: list[Processor] = []
 
     def make(database_url: str = postgres_url, **settings: str) -> Processor:
-        made.append(Processor(tmp_path / "data", database_url, **settings))
+        made.append(Processor(tmp_path / "data", database_url, **({"GRACE": "100ms"} | settings)))
         return made[-1]
 
     yield make

@@ -9,10 +9,11 @@ import asyncio
 import base64
 import math
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from google.protobuf.wrappers_pb2 import BytesValue
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from support.clocked import clocked_path
 from support.lifecycle import (
@@ -26,12 +27,14 @@ from support.lifecycle import (
     span_id,
     task,
     tool_call,
+    value_of,
 )
-from support.processor import Processor, anomalies, fact_spans, gates, own, select
+from support.processor import Processor, anomalies, fact_spans, gates, own, select, wait_until
 
 from otel_benchmark import attributes as a
 
 MARK = "@@@@@@@@"
+"""Stands for bytes that a test spoils on the wire."""
 
 
 @pytest.fixture(autouse=True)
@@ -55,13 +58,6 @@ def neighbour(request: pytest.FixtureRequest) -> Iterator[None]:
 def orphans(processor: Processor, trace_id: bytes) -> dict[str, str]:
     rows = processor.rows("SELECT span_id, kind FROM orphans WHERE trace_id = %(trace)s", trace=trace_id.hex())
     return {row["span_id"]: row["kind"] for row in rows}
-
-
-def spoiled(spans: list[Span], spoil: Callable[[bytes], bytes]) -> bytes:
-    """A request in which the text MARK is replaced on the wire."""
-    body = payload(spans)
-    assert MARK.encode() in body
-    return spoil(body)
 
 
 # -- Values ----------------------------------------------------------------------------------------
@@ -183,19 +179,45 @@ def test_a_task_without_a_type_is_stored_and_quarantined(processor):
 # -- Bytes -----------------------------------------------------------------------------------------
 
 
-SPOILERS = {
-    "invalid UTF-8": lambda body: body.replace(MARK.encode(), b"\xff\xfe\xfd\xfc\xff\xfe\xfd\xfc"),
-    "cut short": lambda body: body.replace(b"\x0a\x08" + MARK.encode(), b"\x0a\x7f" + MARK.encode()),
-}
+def invalid_utf8(body: bytes) -> bytes:
+    return body.replace(MARK.encode(), b"\xff\xfe\xfd\xfc\xff\xfe\xfd\xfc")
 
 
-@pytest.mark.parametrize("kind", SPOILERS)
-def test_a_span_with_undecodable_attributes_is_quarantined_raw(processor, kind):
+def cut_short(body: bytes) -> bytes:
+    """The text says that it is longer than what holds it."""
+    return body.replace(b"\x0a\x08" + MARK.encode(), b"\x0a\x7f" + MARK.encode())
+
+
+def list_value(array: bytes) -> bytes:
+    """An AnyValue that is a list, on the wire."""
+    return b"\x2a" + AnyValue(bytes_value=array).SerializeToString()[1:]
+
+
+def lists_in_lists(depth: int) -> bytes:
+    """What a list holds that protobuf libraries neither read nor write."""
+    array = b""
+    for _ in range(depth):
+        array = BytesValue(value=list_value(array)).SerializeToString()
+    return array
+
+
+TOO_DEEP = lists_in_lists(60)
+
+
+def nested_too_deep(body: bytes) -> bytes:
+    return body.replace(value_of("@" * len(TOO_DEEP)).SerializeToString(), list_value(TOO_DEEP))
+
+
+@pytest.mark.parametrize(
+    ("text", "spoil"),
+    [(MARK, invalid_utf8), (MARK, cut_short), ("@" * len(TOO_DEEP), nested_too_deep)],
+    ids=["invalid UTF-8", "cut short", "nested too deep"],
+)
+def test_a_span_with_undecodable_attributes_is_quarantined_raw(processor, text, spoil):
     mine = own(task(), route(), execution(), tool_call(4), tool_call(5, start=200, end=250))
-    mine.spans[3].attributes.append(KeyValue(key="note", value=KeyValue(key=MARK, value=None).value))
-    mine.spans[3].attributes[-1].value.string_value = MARK
+    mine.spans[3].attributes.append(KeyValue(key="note", value=value_of(text)))
     before = processor.terms()["undecodable"]
-    assert processor.take(spoiled(mine.spans, SPOILERS[kind])).rejected_spans == 0
+    assert processor.take(spoil(payload(mine.spans))).rejected_spans == 0
     processor.flush()
     record = processor.record(mine.task_id)
     assert fact_spans(record) == {span_id(number).hex() for number in (1, 2, 3, 5)}
@@ -208,7 +230,7 @@ def test_a_span_with_undecodable_attributes_is_quarantined_raw(processor, kind):
 
 def test_without_its_own_span_a_task_is_no_record_and_its_children_are_orphans(processor):
     mine = own(task(attributes={a.TASK_DESCRIPTION: MARK}), route(), execution(), evaluation())
-    processor.take(spoiled(mine.spans, SPOILERS["invalid UTF-8"]))
+    processor.take(invalid_utf8(payload(mine.spans)))
     processor.flush()
     assert processor.rows("SELECT * FROM data_points WHERE task_id = %(t)s", t=mine.task_id) == []
     assert orphans(processor, mine.trace_id) == {
@@ -222,8 +244,7 @@ def test_without_its_own_span_a_task_is_no_record_and_its_children_are_orphans(p
 
 def test_an_unreadable_resource_costs_the_source_alone(processor):
     mine = own(task(), route(), execution())
-    body = payload(mine.spans, {a.SERVICE_NAME: MARK})
-    processor.take(SPOILERS["invalid UTF-8"](body))
+    processor.take(invalid_utf8(payload(mine.spans, {a.SERVICE_NAME: MARK})))
     processor.flush()
     record = processor.record(mine.task_id)
     assert record["provenance"]["source"]["serviceName"] is None
@@ -361,14 +382,15 @@ def test_a_circle_of_parents_is_told_from_its_task(processor):
     mine = own(task(), route(), execution(), tool_call(21, parent=22), tool_call(22, parent=21))
     alone = own(tool_call(31, parent=32), tool_call(32, parent=31), trace_id=mine.trace_id)
     processor.send(*mine.spans, *alone.spans)
-    processor.wait_for(lambda status: len(orphans(processor, mine.trace_id)) == 2)
+    wait_until(lambda: len(orphans(processor, mine.trace_id)) == 2)
     assert orphans(processor, mine.trace_id) == dict.fromkeys((span_id(31).hex(), span_id(32).hex()), "tool_call")
     record = processor.record(mine.task_id)
     assert [call["spanId"] for call in record["facts"]["toolCalls"]] == [span_id(21).hex(), span_id(22).hex()]
     assert [call["joined"] for call in record["facts"]["toolCalls"]] == [True, True]
 
 
-def test_of_a_huge_trace_the_lifecycle_spans_are_kept(processor):
+@pytest.mark.parametrize("shed_while_waiting", [False, True])
+def test_of_a_huge_trace_the_lifecycle_spans_are_kept(processor, shed_while_waiting):
     """100,000 spans of one task: foreign ones are shed beyond MAX_TASK_SPANS, counted, and the record says so."""
     trace_id, task_id = uuid.uuid4().bytes, f"task-{uuid.uuid4().hex}"
     few = own(task(), route(), execution(), evaluation(), trace_id=trace_id, task_id=task_id)
@@ -377,6 +399,8 @@ def test_of_a_huge_trace_the_lifecycle_spans_are_kept(processor):
     for first in range(1_000, 101_000, 20_000):
         many = [span(number, "GET /", parent=3, trace_id=trace_id) for number in range(first, first + 20_000)]
         assert processor.send(*many).rejected_spans == 0
+    if shed_while_waiting:
+        wait_until(lambda: processor.terms()["truncated"] - before["truncated"] == 90_000)
     processor.send(*own(*calls, trace_id=trace_id, task_id=task_id).spans, *few.spans)
     processor.flush()
     record = processor.record(task_id)

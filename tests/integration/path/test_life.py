@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psutil
 import psycopg
 import pytest
 from google.rpc import status_pb2  # type: ignore[import-untyped]  # has no stubs
@@ -33,7 +32,7 @@ from support.lifecycle import (
     value_of,
 )
 from support.postgres import reachable_folder, throwaway_hold
-from support.processor import Own, Processor, anomalies, fact_spans, gates, own, select
+from support.processor import Own, Processor, anomalies, ended, fact_spans, gates, own, select, wait_until
 
 from collector_processor.app.admin import State
 from collector_processor.store.embedded import EmbeddedServer
@@ -161,10 +160,7 @@ class Arbiter(threading.Thread):
             time.sleep(0.01)
 
     def wait_for(self, tasks: int) -> None:
-        deadline = time.monotonic() + 60
-        while len(self.acknowledged) < tasks:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: len(self.acknowledged) >= tasks)
 
     def finish(self) -> list[Own]:
         self._stopping.set()
@@ -173,7 +169,7 @@ class Arbiter(threading.Thread):
 
 
 def test_what_was_acknowledged_survives_kills_of_the_front_in_mid_traffic(new_processor):
-    processor = new_processor(GRACE="100ms").start()
+    processor = new_processor().start()
     arbiter = Arbiter(processor)
     arbiter.start()
     for tasks in (30, 60):
@@ -210,11 +206,8 @@ def waiting_backends(processor: Processor) -> set[int]:
     return {row["pid"] for row in rows}
 
 
-def wait_until(condition) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+def wait_for_writers(processor: Processor, count: int) -> None:
+    wait_until(lambda: len(waiting_backends(processor)) >= count)
 
 
 def test_a_batch_survives_the_kill_of_its_worker(new_processor):
@@ -224,11 +217,11 @@ def test_a_batch_survives_the_kill_of_its_worker(new_processor):
             for batches, half in enumerate((tasks[:5], tasks[5:]), start=1):
                 for mine in half:
                     processor.send(*mine.spans)
-                wait_until(lambda wanted=batches: len(waiting_backends(processor)) >= wanted)
+                wait_for_writers(processor, batches)
             before, killed = waiting_backends(processor), processor.workers
             for worker in killed:
                 worker.kill()
-            psutil.wait_procs(killed)
+            wait_until(lambda: all(map(ended, killed)))
             wait_until(lambda: len(waiting_backends(processor) - before) == 2)
         processor.settle()
         assert sorted(stored_tasks(processor)) == sorted(mine.task_id for mine in tasks)
@@ -246,7 +239,7 @@ def test_at_sigterm_sealed_batches_are_stored_and_open_tasks_go_on_after_the_res
         processor.send(*half.spans[1:])
         with locked_points(processor):
             processor.send(*sealed.spans)
-            wait_until(lambda: waiting_backends(processor))
+            wait_for_writers(processor, 1)
             processor.process.send_signal(signal.SIGTERM)
             wait_until(lambda: processor.admin("/readyz").status == 503)
             wait_until(lambda: not listens(processor.ready["otlp_http"]))
@@ -333,7 +326,7 @@ def test_its_embedded_database_is_started_again_when_it_was_killed():
         assert processes
         for process in processes:
             process.kill()
-        psutil.wait_procs(processes)
+        wait_until(lambda: all(map(ended, processes)))
         second = whole_task()
         processor.send(*second.spans)
         processor.settle()
