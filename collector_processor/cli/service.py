@@ -46,9 +46,6 @@ def _positive(text: str) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    # gRPC reads these when it is imported: we fork only to start programs, and its notes about that say nothing.
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     from collector_processor import telemetry
     from collector_processor.app import serve
     from collector_processor.config import load
