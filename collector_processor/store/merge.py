@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import reduce
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -18,7 +18,7 @@ from collector_processor.model.facts import Facts
 from collector_processor.model.record import BenchmarkDataPoint, State
 from collector_processor.model.stages import LifecycleFact, Revise, SpanKey
 from collector_processor.store.contribution import Contribution, Unite, fact_ids, facts_of, span_ids, weight
-from collector_processor.store.rows import instant, row, withheld
+from collector_processor.store.rows import instant, withheld
 from collector_processor.store.tally import Tally
 
 AWAITED: Final = "awaited"
@@ -69,13 +69,13 @@ class Key(NamedTuple):
 
 @dataclass(slots=True)
 class Merged:
-    """What is to be written: a key with a row, a key with facts that await their task, or neither, as nothing changed.
+    """What is to be written: a key with a record, a key with facts that await their task, or nothing.
 
     `replaced` is the time of the row that the new one stands in for; `moved` counts strays that waited until now.
     """
 
     key: Key | None = None
-    row: tuple[Any, ...] | None = None
+    record: BenchmarkDataPoint | None = None
     awaited: bytes | None = None
     replaced: datetime | None = None
     tally: Tally = field(default_factory=Tally)
@@ -83,7 +83,7 @@ class Merged:
 
 
 def merge(key: tuple[UUID, SpanKey], held: Held | None, brought: Brought, revise: Revise, unite: Unite) -> Merged:
-    """Unite and count. Whatever `revise` raises passes through, ValueError where the record can't be a row."""
+    """Unite and count. Whatever `revise` raises passes through, ValueError where the record can't have a key."""
     merged = Merged()
     if held is not None and held.state in TOMBSTONES:
         _bury(held.state, brought, merged)
@@ -106,7 +106,7 @@ def merge(key: tuple[UUID, SpanKey], held: Held | None, brought: Brought, revise
     else:
         merged.tally.accepted += point.state is State.ACCEPTED
         merged.tally.quarantined += point.state is State.QUARANTINED
-    merged.row = row(point)
+    merged.record = point
     merged.key = key_of(point, spans)
     return merged
 
@@ -152,6 +152,10 @@ def _bury(state: str, brought: Brought, merged: Merged) -> None:
 
 def _take_in(before: Facts | None, brought: Brought, unite: Unite, merged: Merged) -> Facts:
     """All facts together; those that waited came first, so a later copy of one is the duplicate."""
+    share = brought.contribution
+    if before is None and share is not None and share.facts.task is not None and brought == Brought(share):
+        merged.tally.in_points, merged.tally.duplicate = share.spans - share.repeated, share.repeated
+        return share.facts
     known = set() if before is None else set(fact_ids(before))
     strays: list[LifecycleFact] = []
     for some, tally in ((brought.waiting, merged.moved), (brought.arriving, merged.tally)):
@@ -165,7 +169,6 @@ def _take_in(before: Facts | None, brought: Brought, unite: Unite, merged: Merge
     parts = [] if before is None else [before]
     if strays:
         parts.append(facts_of(strays))
-    share = brought.contribution
     if share is not None:
         news = fact_ids(share.facts) - known
         spans = span_ids(share.facts)

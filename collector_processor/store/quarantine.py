@@ -17,7 +17,7 @@ from collector_processor.model.stages import Revise
 from collector_processor.store.contribution import Unite
 from collector_processor.store.database import Connection, Database
 from collector_processor.store.merge import Held, Merged, carry_over, key_of
-from collector_processor.store.rows import instant, row, withheld
+from collector_processor.store.rows import instant, withheld
 from collector_processor.store.statements import statement
 from collector_processor.store.tally import Tally
 from collector_processor.store.writing import lock_and_read, move, read, write_points
@@ -134,7 +134,7 @@ def _existing(id_: UUID, found: Mapping[UUID, Held]) -> tuple[Held, BenchmarkDat
 
 
 async def _replace(connection: Connection, held: Held, record: BenchmarkDataPoint) -> None:
-    merged = Merged(key_of(record, held.spans), row(record), replaced=instant(record.timestamp))
+    merged = Merged(key_of(record, held.spans), record, replaced=instant(record.timestamp))
     await write_points(connection, {record.id: merged}, {record.id: held})
 
 

@@ -29,7 +29,7 @@ from collector_processor.store.contribution import (
 from collector_processor.store.database import Connection
 from collector_processor.store.joining import find_points, parent_of, stray_of
 from collector_processor.store.merge import AWAITED, Brought, Held, Key, Merged, merge
-from collector_processor.store.rows import COLUMN_TYPES, instant
+from collector_processor.store.rows import COLUMN_TYPES, instant, row
 from collector_processor.store.statements import statement
 from collector_processor.store.tally import Tally
 
@@ -158,7 +158,7 @@ async def _insert_strays(connection: Connection, strays: Sequence[Stray]) -> fro
             "fact": [msgspec.json.encode(stray.fact).decode() for stray in strays],
         },
     )
-    return frozenset(row["fact_id"] for row in await rows.fetchall())
+    return frozenset(each["fact_id"] for each in await rows.fetchall())
 
 
 async def _related_strays(connection: Connection, firsts: Sequence[First]) -> tuple[list[Stray], dict[str, UUID]]:
@@ -175,11 +175,11 @@ async def _related_strays(connection: Connection, firsts: Sequence[First]) -> tu
     )
     waiting: list[Stray] = []
     elsewhere: dict[str, UUID] = {}
-    for row in await rows.fetchall():
-        if row["id"] is None:
-            waiting.append(stray_of(row))
+    for found in await rows.fetchall():
+        if found["id"] is None:
+            waiting.append(stray_of(found))
         else:
-            elsewhere[row["fact_id"]] = row["id"]
+            elsewhere[found["fact_id"]] = found["id"]
     return waiting, elsewhere
 
 
@@ -189,7 +189,7 @@ async def _insert_keys(connection: Connection, firsts: Sequence[First]) -> froze
     if not keys:
         return frozenset()
     rows = await connection.execute(statement("insert_keys"), _columns(keys))
-    return frozenset(row["id"] for row in await rows.fetchall())
+    return frozenset(each["id"] for each in await rows.fetchall())
 
 
 async def lock_and_read(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Held]:
@@ -203,18 +203,18 @@ async def lock_and_read(connection: Connection, ids: Sequence[UUID]) -> dict[UUI
 async def read(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Held]:
     """What is known of those of the points that exist. Raises UnfitError."""
     rows = await (await connection.execute(statement("read_points"), {"ids": ids})).fetchall()
-    return {row["id"]: _held(row) for row in rows}
+    return {each["id"]: _held(each) for each in rows}
 
 
-def _held(row: DictRow) -> Held:
+def _held(found: DictRow) -> Held:
     try:
-        record = decode_point(row["record"]) if row["record"] is not None else None
+        record = decode_point(found["record"]) if found["record"] is not None else None
         facts = record.facts if record else None
-        if row["facts"] is not None:
-            facts = msgspec.json.decode(row["facts"], type=Facts)
+        if found["facts"] is not None:
+            facts = msgspec.json.decode(found["facts"], type=Facts)
     except msgspec.DecodeError as error:
-        raise UnfitError(f"the stored record {row['id']} can't be read: {error}") from error
-    return Held(SpanKey(row["trace_id"], row["span_id"]), row["state"], row["spans"], record, facts)
+        raise UnfitError(f"the stored record {found['id']} can't be read: {error}") from error
+    return Held(SpanKey(found["trace_id"], found["span_id"]), found["state"], found["spans"], record, facts)
 
 
 async def write_points(
@@ -231,23 +231,24 @@ async def write_points(
     awaited = {id_: merged.awaited.decode() for id_, merged in merges.items() if merged.awaited is not None}
     if awaited:
         await connection.execute(statement("keep_awaited"), {"ids": [*awaited], "facts": [*awaited.values()]})
-    arrived = [id_ for id_, merged in merges.items() if merged.row and id_ in held and held[id_].state == AWAITED]
+    arrived = [id_ for id_, merged in merges.items() if merged.record and id_ in held and held[id_].state == AWAITED]
     if arrived:
         await connection.execute(statement("drop_awaited"), {"ids": arrived})
     replaced = {id_: merged.replaced for id_, merged in merges.items() if merged.replaced}
     if replaced:
         await connection.execute(statement("delete_points"), {"ids": [*replaced], "timestamps": [*replaced.values()]})
-    rows = [merged.row for merged in merges.values() if merged.row]
-    if rows:
-        await copy_rows(connection, rows)
+    records = [merged.record for merged in merges.values() if merged.record]
+    if records:
+        # Rows are made as they are sent: the server writes one while the next is encoded.
+        await copy_rows(connection, map(row, records))
 
 
 async def copy_rows(connection: Connection, rows: Iterable[tuple[object, ...]]) -> None:
-    """Write rows of `rows.row`."""
+    """Write what `row` makes of records."""
     async with connection.cursor() as cursor, cursor.copy(statement("copy_points")) as copy:
         copy.set_types(COLUMN_TYPES)
-        for row in rows:
-            await copy.write_row(row)
+        for values in rows:
+            await copy.write_row(values)
 
 
 async def _join(connection: Connection, places: Mapping[str, UUID]) -> None:

@@ -36,7 +36,7 @@ def tally(result):
 
 def test_nothing_new_is_no_revision():
     result = merged(held(), contribution=share(arrange(whole()), 7))
-    assert (result.key, result.row, tally(result)) == (None, None, {"duplicate": 7})
+    assert (result.key, result.record, tally(result)) == (None, None, {"duplicate": 7})
 
 
 def test_a_new_fact_is_one():
@@ -68,7 +68,7 @@ def test_a_tombstone_takes_all_in(state):
 
 def test_facts_without_a_task_await_it():
     result = merged(None, contribution=share(Facts(tool_calls=(tool_call(),)), 3))
-    assert (result.key.state, result.key.timestamp, result.key.spans, result.row) == ("awaited", None, 3, None)
+    assert (result.key.state, result.key.timestamp, result.key.spans, result.record) == ("awaited", None, 3, None)
     assert msgspec.json.decode(result.awaited, type=Facts) == Facts(tool_calls=(tool_call(),))
 
 
