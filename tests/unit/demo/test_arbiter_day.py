@@ -49,6 +49,7 @@ class TestWorkload:
         assert {task.complexity for task in tasks} == {"trivial", "standard", "complex"}
         assert {task.tenant_id for task in tasks} == set(TENANTS)
         groups = Counter(task.group_id for task in tasks if task.group_id)
+        groups.pop(tasks[-1].group_id, None)  # the day may end within a group
         assert groups
         assert set(groups.values()) == {4}
 
