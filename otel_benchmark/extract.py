@@ -49,12 +49,16 @@ def names_of(fields: Iterable[Field], root: Root, *, capture_content: bool) -> t
 
 
 class Reader:
-    """Reads the fields that have a common name under one root; `read(value, out)` adds them to `out`, never raises."""
+    """Reads the fields that have a common name under one root; `read(value, out)` adds them to `out`, never raises.
 
-    __slots__ = ("_direct", "_itself", "_names", "_parts", "_wanted", "read")
+    `fresh` says that `out` is always empty when it is called, so that generated code need not look what is there.
+    """
 
-    def __init__(self, names: Iterable[Name]) -> None:
+    __slots__ = ("_direct", "_fresh", "_itself", "_names", "_parts", "_wanted", "read")
+
+    def __init__(self, names: Iterable[Name], *, fresh: bool = False) -> None:
         self._names = tuple(names)
+        self._fresh = fresh
         self._itself = tuple(name for name in self._names if name.path == (_ITSELF,))
         self._direct = tuple(name for name in self._names if len(name.path) == 1 and name not in self._itself)
         below: dict[str, list[Name]] = {}
@@ -101,6 +105,13 @@ class Reader:
         declared = _declared(kind)
         if declared is None:
             return self._by_keys(fixed, "value.__dict__")
+        if _is_plain(kind):
+            # Not through __dict__: asking for it makes CPython build one, which costs more than ten attributes. A
+            # field that an instance lacks raises, and `read` goes on name by name.
+            found = {
+                name: f"value.{name}" for name in declared if name in self._wanted and not _is_computed(kind, name)
+            }
+            return self._compile("value, out", fixed | found)
         found = {name: f"data.get({name!r})" for name in declared if name in self._wanted}
         return self._compile("value, out", fixed | found, "data = value.__dict__")
 
@@ -129,15 +140,19 @@ class Reader:
         scope: dict[str, Any] = {}
         nested = {name.field.key: index for index, name in enumerate(self._names) if len(name.path) > 1}
 
-        def read(names: Iterable[Name]) -> None:
+        written: set[str] = set()
+
+        def read(names: Iterable[Name], *, first: bool = False) -> None:
             for name in names:
                 if name.path[0] in source:
-                    lines.extend(assignment(name, source[name.path[0]], scope))
+                    new = first and name.field.attribute not in written
+                    lines.extend(assignment(name, source[name.path[0]], scope, new=new))
+                    written.add(name.field.attribute)
 
         def after_parts(name: Name) -> bool:
             return nested.get(name.field.key, len(self._names)) < self._names.index(name)
 
-        read(name for name in self._direct if not after_parts(name))
+        read((name for name in self._direct if not after_parts(name)), first=self._fresh)
         for index, part in enumerate(part for part in self._parts if part in source):
             scope[f"part{index}"] = self._parts[part]
             lines += [f"v = {source[part]}", f"if v is not None: part{index}(v, out)"]
@@ -155,23 +170,23 @@ class Reader:
                         out[attribute] = (not found) if name.negated else found
 
 
-def assignment(name: Name, expression: str, scope: dict[str, Any]) -> list[str]:
+def assignment(name: Name, expression: str, scope: dict[str, Any], *, new: bool = False) -> list[str]:
     """Return the lines that convert `expression` and put it into `out`; they use names that are added to `scope`.
 
-    What is well-formed already, nearly everything, is taken without a call.
+    What is well-formed already, nearly everything, is taken without a call. `new`: `out` can't hold the field yet.
     """
     convert = f"convert_{name.field.value.name.lower()}"
     scope[convert] = name.field.convert
     check = _WELL_FORMED.get(name.field.value, "False")
-    first = repr(name.field.attribute)
+    absent = "True" if new else f"{name.field.attribute!r} not in out"
     store = "".join(f"out[{attribute!r}] = " for attribute in name.field.attributes) + (
         "not v" if name.negated else "v"
     )
     return [
         f"v = {expression}",
         f"if {check}:",
-        f"    if {first} not in out: {store}",
-        f"elif v is not None and {first} not in out:",
+        f"    if {absent}: {store}",
+        f"elif v is not None and {absent}:",
         f"    v = {convert}(v)",
         f"    if v is not None: {store}",
     ]
@@ -240,6 +255,15 @@ def _is_slot(kind: type, name: str) -> bool:
     # A namedtuple's fields are C getters of a private type, as harmless as slots.
     member = _static(kind, name)
     return isinstance(member, MemberDescriptorType) or type(member).__name__ == "_tuplegetter"
+
+
+def _is_plain(kind: type) -> bool:
+    own = _static(kind, "__getattribute__")
+    return own is object.__dict__["__getattribute__"] and not hasattr(kind, "__getattr__")
+
+
+def _is_computed(kind: type, name: str) -> bool:
+    return hasattr(type(_static(kind, name)), "__get__")
 
 
 def _is_constant(kind: type, name: str) -> bool:

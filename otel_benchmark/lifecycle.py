@@ -22,9 +22,9 @@ from otel_benchmark import composites
 from otel_benchmark.attributes import Kind
 from otel_benchmark.fields import Value
 from otel_benchmark.inputs import Signature
+from otel_benchmark.opening import open_span
 from otel_benchmark.plans import Plan
 from otel_benchmark.runtime import RUNTIME
-from otel_benchmark.spans import open_span
 from otel_benchmark.vocabulary import CANDIDATES, FIELDS, GATES, ITEM_FIELDS, TURNS
 from otel_benchmark.wrappers import plan_for, wrap
 

@@ -62,7 +62,8 @@ class Vocabulary:
         self.at_start = tuple(m for m in lines.fields if not m.at_end and self._allowed(m.field.value))
         self.at_end = tuple(m for m in lines.fields if m.at_end and self._allowed(m.field.value))
         self.readers: Mapping[Root, Reader] = {
-            root: Reader(names_of(FIELDS[kind], root, capture_content=capture_content)) for root in Root
+            root: Reader(names_of(FIELDS[kind], root, capture_content=capture_content), fresh=root is Root.RESULT)
+            for root in Root
         }
         self.item_readers: Mapping[str, Callable[[Any, Attributes], None]] = {
             key: self._item_reader(key, lines) for key in ITEM_FIELDS if any(f.key == key for f in FIELDS[kind])
@@ -72,15 +73,16 @@ class Vocabulary:
         return self.capture_content or value is not Value.CONTENT
 
     def _item_reader(self, key: str, lines: Lines) -> Callable[[Any, Attributes], None]:
-        reader = Reader(names_of(ITEM_FIELDS[key], Root.ITEM, capture_content=self.capture_content)).read
+        names = names_of(ITEM_FIELDS[key], Root.ITEM, capture_content=self.capture_content)
+        reader = Reader(names, fresh=True).read
         mapped = lines.items.get(key, ())
         if not mapped:
             return reader
 
         def read(item: Any, out: Attributes) -> None:
+            reader(item, out)
             for line in mapped:
                 line.read({"item": item}, out)
-            reader(item, out)
 
         return read
 
@@ -119,9 +121,12 @@ class Plan:
         self.captures_arguments = kind is Kind.TOOL_CALL and vocabulary.capture_content
         self.maps_inputs, self.maps_outcome = bool(vocabulary.at_start), bool(vocabulary.at_end)
         self.keeps_inputs = any(m.root in {"self", "args", "kwargs"} for m in vocabulary.at_end)
-        self.read_common: Callable[[Any, Any, Attributes], None] = input_reader(
+        read_common: Callable[[Any, Any, Attributes], None] = input_reader(
             kind, signature, vocabulary.readers, fixed, capture_content=vocabulary.capture_content
         )
+        self._read_common = read_common
+        if not (self.maps_inputs or self.captures_arguments or self.named_by):
+            self.read_inputs = read_common  # type: ignore[method-assign, assignment]  # saves most calls a call
         self.read_outcome = vocabulary.readers[Root.RESULT].read
 
     def read_inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any], out: Attributes) -> None:
@@ -131,7 +136,7 @@ class Plan:
             for line in self.vocabulary.at_start:
                 if line.field.attribute not in out:
                     line.read(roots, out)
-        self.read_common(args, kwargs, out)
+        self._read_common(args, kwargs, out)
         named_by = self.named_by
         if named_by is not None and named_by not in out and (name := self.name_of(args)) is not None:
             out[named_by] = name
@@ -143,12 +148,11 @@ class Plan:
         items = out.pop(key)
         read = self.vocabulary.item_readers[key]
         if key == GATES:
-            return tuple((a.GEN_AI_EVALUATION_EVENT, gate) for gate in composites.gates(items, read))
+            return tuple([(a.GEN_AI_EVALUATION_EVENT, gate) for gate in composites.gates(items, read)])
         if key == TURNS:
             turns = composites.turns(items, read, tools_are_numbered=tools_are_numbered)
-            return tuple((a.TURN_EVENT, turn) for turn in turns)
-        for name, column in composites.candidates(items, read).items():
-            out.setdefault(name, column)
+            return tuple([(a.TURN_EVENT, turn) for turn in turns])
+        out.update({**composites.candidates(items, read), **out})
         return ()
 
     def read_candidates(self, items: Any) -> Attributes:
@@ -187,13 +191,11 @@ class Plan:
 
     def span_name(self, out: Attributes, args: tuple[Any, ...]) -> str:
         """Return the span's name: its kind's word, then the type, router, agent, tool or evaluator."""
-        if self.kind is Kind.ROUTE:
-            subject = self.name_of(args)
-            return f"{self.word} {subject}" if subject else self.word
         for attribute in self.name_attributes:
             if attribute in out:
                 return f"{self.word} {out[attribute]}"
-        return self.word
+        subject = self.name_of(args) if self.kind is Kind.ROUTE else None
+        return f"{self.word} {subject}" if subject else self.word
 
 
 def _own_name(instance: Any) -> Any:

@@ -1,47 +1,41 @@
-"""Lifecycle spans: opened around a call, current while its body runs, closed in every case.
+"""An open lifecycle span: current while its call's body runs, closed in every case with what the call came to.
 
-Nothing here raises into the host: what goes wrong inside is logged once per place, and the host's call goes on
-without a span. The context that is attached carries the span and our LifecycleSpan together; it is taken off again
-only where it still is the current one, so that a generator finished by the garbage collector disturbs nobody.
+Nothing here raises into the host: what goes wrong inside is logged once per place. The context that is attached
+carries the span and our LifecycleSpan together; it is taken off again only where it still is the current one, so
+that a generator finished by the garbage collector disturbs nobody.
 """
 
 from __future__ import annotations
 
 import logging
-import uuid
-from time import perf_counter_ns, time_ns
+from time import time_ns
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.context import (
-    _SUPPRESS_INSTRUMENTATION_KEY,  # every instrumentation reads it; upstream has no public name for it
-    Context,
-    attach,
-    create_key,
-    get_current,
-)
-from opentelemetry.trace import INVALID_SPAN, Link, NonRecordingSpan, Span, StatusCode, set_span_in_context
+from opentelemetry.context import Context, attach, create_key, get_current
+from opentelemetry.trace import INVALID_SPAN, Span, StatusCode, set_span_in_context
 
 from otel_benchmark import attributes as a
 from otel_benchmark import composites, values
 from otel_benchmark.attributes import Kind
 from otel_benchmark.runtime import RUNTIME, report
-from otel_benchmark.tasks import EMITTER, KNOWN_TASKS, TaskState
 from otel_benchmark.vocabulary import CANDIDATES
 
 if TYPE_CHECKING:
     from otel_benchmark.extract import Attributes
     from otel_benchmark.plans import Plan
+    from otel_benchmark.tasks import TaskState
 
 logger = logging.getLogger(__name__)
 
 # One dictionary holds both keys, so that a span costs one copy of the context. The API keeps its own key private:
 # it is read off a context that holds nothing else.
-_SPAN_KEY: Final = next(iter(set_span_in_context(INVALID_SPAN, Context())))
-_LIFECYCLE_KEY: Final = create_key("otel-benchmark-lifecycle")
-_IDENTITY: Final = (a.TASK_ID, a.TENANT_HASH, a.TENANT_ID)
+SPAN_KEY: Final = next(iter(set_span_in_context(INVALID_SPAN, Context())))
+LIFECYCLE_KEY: Final = create_key("otel-benchmark-lifecycle")
+IDENTITY: Final = (a.TASK_ID, a.TENANT_HASH, a.TENANT_ID)
+"""What every span of a task carries."""
 _KEPT: Final = frozenset(
     {
-        *_IDENTITY,
+        *IDENTITY,
         a.TASK_TYPE,
         a.EMITTER_ID,
         a.EMITTER_SEQUENCE,
@@ -103,7 +97,7 @@ class LifecycleSpan:
         """Make current what was before `enter`, unless somebody else's context is current by now."""
         previous = self._previous
         if previous is not None:
-            if get_current().get(_LIFECYCLE_KEY) is self:
+            if get_current().get(LIFECYCLE_KEY) is self:
                 attach(previous)
             self._previous = None
 
@@ -111,7 +105,7 @@ class LifecycleSpan:
         """Write the outcome and end the span. A second call does nothing."""
         if self.finished:
             return
-        started, ended_at = perf_counter_ns(), time_ns()
+        started = time_ns()
         self.finished = True
         span, task = self.span, self.task
         try:
@@ -121,7 +115,8 @@ class LifecycleSpan:
             report(logger, "an outcome could not be read; its span has no result")
         finally:
             try:
-                span.end(ended_at)
+                # What we did meanwhile is not the call's time.
+                span.end(started)
             except Exception:  # noqa: BLE001 - a span processor of somebody else may raise anything
                 report(logger, "a span processor raised at a span's end")
             self.leave()
@@ -134,18 +129,20 @@ class LifecycleSpan:
             self.context = _NO_CONTEXT
             self.instance = self.inputs = None
             if task is not None:
-                task.overhead_ns += perf_counter_ns() - started
+                task.overhead_ns += time_ns() - started
                 if self.plan.is_task:
                     task.ended = True
 
     def _write(self, result: Any, error: BaseException | None, started: int) -> None:
         # The outcome wins over what the inputs said: an agent that was asked for and the one that answered.
-        plan, span, events = self.plan, self.span, self.events
-        out: Attributes = {} if self.recorded is None else self.recorded
-        if plan.maps_outcome:
-            plan.read_mapped(self.inputs, result, error, out)
+        plan, span, task, events = self.plan, self.span, self.task, self.events
+        out: Attributes = {}
         if result is not None:
             plan.read_outcome(result, out)
+        if plan.maps_outcome:
+            plan.read_mapped(self.inputs, result, error, out)
+        if self.recorded is not None:
+            out.update(self.recorded)
         if plan.lists is not None:
             if plan.lists in out:
                 events += plan.read_list(plan.lists, out, tools_are_numbered=self.tools_are_numbered)
@@ -162,10 +159,12 @@ class LifecycleSpan:
             self._write_error(error, out)
         for name, attributes in events[:_MAX_EVENTS]:
             span.add_event(name, attributes)
-        if plan.is_task and self.task is not None:
-            out[a.COLLECTION_OVERHEAD_MS] = (self.task.overhead_ns + perf_counter_ns() - started) / 1e6
-        else:
+        if task is None:
             out = {**self.attributes, **out}
+        elif plan.is_task:
+            out[a.COLLECTION_OVERHEAD_MS] = max(0.0, (task.overhead_ns + time_ns() - started) / 1e6)
+        else:
+            out = {**task.identity, **self.attributes, **out}
             if a.TURN_NUMBER in out:
                 self._number_tools()
         span.set_attributes(out)
@@ -192,119 +191,7 @@ class LifecycleSpan:
             ancestor = ancestor.parent
 
 
-def open_span(
-    plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any], given: Attributes | None = None
-) -> LifecycleSpan | None:
-    """Start the span of a call and make it current.
-
-    None where the call gets no span of its own: instrumentation is suppressed, the call is an overridden method
-    reached by `super()`, or the span could not be opened.
-    """
-    if not plan.enabled:
-        return None
-    started = perf_counter_ns()
-    try:
-        tracer = RUNTIME.tracer or RUNTIME.resolve()
-        current = get_current()
-        if current.get(_SUPPRESS_INSTRUMENTATION_KEY) or current.get("suppress_instrumentation"):
-            return None
-        parent: Any = current.get(_LIFECYCLE_KEY)
-        instance = args[0] if plan.bound and args else None
-        if plan.only is not None and instance is not plan.only:
-            return None
-        if instance is not None and parent is not None and _is_super_call(plan, instance, parent):
-            return None
-        out: Attributes = dict(given) if given else {}
-        plan.read_inputs(args, kwargs, out)
-        if a.TENANT_ID in out:
-            protect_tenant(out)
-        task: TaskState | None
-        if plan.is_task:
-            task = _identify(out, parent)
-            span = tracer.start_span(plan.span_name(out, args), current, attributes=out)
-        else:
-            task = parent.task if parent is not None else None
-            base, links = current, None
-            if a.TASK_ID in out and (task is None or task.id != out[a.TASK_ID]):
-                task, base, links = _find_task(plan.kind, out[a.TASK_ID], current)
-            if task is not None:
-                out = {**task.identity, **out}
-            span = tracer.start_span(plan.span_name(out, args), base, links=links)
-        active = LifecycleSpan(plan, span, out, task, current, parent)
-        active.context = Context(current, **{_SPAN_KEY: span, _LIFECYCLE_KEY: active})
-        if instance is not None:
-            active.instance = instance
-        if plan.is_task:
-            _begin_task(active)
-        if CANDIDATES in out:
-            out.update(plan.read_candidates(out.pop(CANDIDATES)))
-        if plan.keeps_inputs:
-            active.inputs = plan.roots(args, kwargs)
-        attach(active.context)
-    except Exception:  # noqa: BLE001 - the plugin's own error must not become the host's
-        report(logger, f"no span could be opened for {plan.target}")
-        return None
-    if task is not None:
-        task.overhead_ns += perf_counter_ns() - started
-    return active
-
-
-def current_lifecycle() -> LifecycleSpan | None:
-    """Return the innermost lifecycle span of the current context."""
-    active = get_current().get(_LIFECYCLE_KEY)
-    return active if isinstance(active, LifecycleSpan) else None
-
-
 def protect_tenant(out: Attributes) -> None:
     """Replace a tenant's id by its keyed hash, where there is a key."""
     if (key := RUNTIME.settings.tenant_key) is not None:
         out[a.TENANT_HASH] = RUNTIME.tenant_hash(key, out.pop(a.TENANT_ID))
-
-
-def _is_super_call(plan: Plan, instance: Any, ancestor: LifecycleSpan | None) -> bool:
-    # The nearest unfinished call of this target on this object: a different function there means that this one is
-    # its overridden method; the same function means recursion, which is a span of its own.
-    while ancestor is not None:
-        if not ancestor.finished and ancestor.instance is instance and ancestor.plan.target is plan.target:
-            return ancestor.plan.function is not plan.function
-        ancestor = ancestor.parent
-    return False
-
-
-def _identify(out: Attributes, parent: LifecycleSpan | None) -> TaskState:
-    """Complete a new task's attributes and return its state."""
-    if a.TASK_ID not in out:
-        # Without an id no other span could name its task, so it gets one. It measures nothing, it invents nothing.
-        out[a.TASK_ID] = uuid.uuid4().hex
-    enclosing = parent.task if parent is not None else None
-    if enclosing is not None and not enclosing.ended and enclosing.id != out[a.TASK_ID]:
-        out.setdefault(a.TASK_PARENT_ID, enclosing.id)
-        for name, value in enclosing.identity.items():
-            out.setdefault(name, value)
-    if RUNTIME.sampler is not None:
-        out[a.SAMPLER] = RUNTIME.sampler
-    return TaskState(out[a.TASK_ID], {name: out[name] for name in _IDENTITY if name in out})
-
-
-def _begin_task(active: LifecycleSpan) -> None:
-    task, span_context = active.task, active.span.get_span_context()
-    if task is None or not span_context.is_valid:
-        return
-    task.span_context = span_context
-    KNOWN_TASKS.remember(task)
-    if span_context.trace_flags.sampled:
-        active.recorded = {a.EMITTER_ID: EMITTER.id, a.EMITTER_SEQUENCE: EMITTER.next_sequence()}
-
-
-def _find_task(kind: Kind, task_id: str, current: Context) -> tuple[TaskState | None, Context, list[Link] | None]:
-    """Return the task that a call names, the context its span starts in, and its links.
-
-    Called outside its task's context a span becomes a child of the task's span; an evaluation of a task that has
-    ended is a root span with a link to it. A task that this process doesn't know leaves the context as it is.
-    """
-    task = KNOWN_TASKS.find(task_id)
-    if task is None or task.span_context is None:
-        return None, current, None
-    if kind is Kind.EVALUATION and task.ended:
-        return task, Context(), [Link(task.span_context)]
-    return task, set_span_in_context(NonRecordingSpan(task.span_context), current), None

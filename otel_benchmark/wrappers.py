@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 import wrapt
 
 from otel_benchmark.inputs import signature_of
+from otel_benchmark.opening import open_span
 from otel_benchmark.plans import Plan
 from otel_benchmark.runtime import RUNTIME
-from otel_benchmark.spans import open_span
 from otel_benchmark.steps import Untracked, async_generator_function, defer, generator_function
 
 if TYPE_CHECKING:

@@ -1,10 +1,11 @@
 """What the plugin costs a task of 8 spans, as ratios to the same spans written by hand.
 
-Usage: python -m benchmarks.plugin
+Usage: PYTHONPATH=tests python -m benchmarks.plugin
 
-Both ways export through a BatchSpanProcessor to an exporter that does nothing. First they are shown to emit the same
-spans. Then rounds alternate, so that both see the same machine, and the ratio is the median over the rounds. The
-p99 is wall time a task, the plugin's minus the one by hand in the same rounds.
+All export through a BatchSpanProcessor to an exporter that does nothing. First they are shown to emit the same spans.
+Then rounds alternate, so that each sees the same machine; a figure of CPU is the best of its rounds (the others were
+disturbed). The p99 is the wall time of a task, median over the rounds, the plugin's minus the one by hand. Where 64
+tasks run at once their tools wait 20 ms, since else a task's wall time would be the others' CPU time.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 
-from benchmarks.arbiters import Task, by_hand, plain
+from benchmarks import arbiters
+from benchmarks.arbiters import Task, by_hand, plain, set_at_once, set_one_by_one
 from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter, SpanExportResult
@@ -29,7 +31,7 @@ from otel_benchmark.environment import Settings, Target
 from otel_benchmark.patches import Patches
 from otel_benchmark.runtime import RUNTIME
 
-ROUNDS, TASKS, CONCURRENCY = 31, 96, 64
+ROUNDS, TASKS, CONCURRENCY = 40, 128, 64
 MAX_CPU_RATIO, MAX_P99_MS = 1.15, 1.0
 NAMES = {
     Kind.TASK: "handle",
@@ -57,126 +59,131 @@ def instrumented(provider: TracerProvider) -> ModuleType:
     return arbiter
 
 
+WAYS: dict[str, Callable[[TracerProvider], ModuleType]] = {
+    "documented": lambda provider: by_hand(provider.get_tracer("hand"), set_one_by_one),
+    "one dict": lambda provider: by_hand(provider.get_tracer("hand"), set_at_once),
+    "plugin": instrumented,
+}
+
+
 def same_spans() -> int:
-    """Both ways emit the same names, attributes and events; return how many attributes a task has."""
+    """All ways emit the same names, attributes and events; return how many attributes a task has."""
 
     def emitted(make: Callable[[TracerProvider], ModuleType], run: Callable[[ModuleType], object]) -> list[object]:
         exporter = InMemorySpanExporter()
         provider = TracerProvider()
         provider.add_span_processor(SimpleSpanProcessor(exporter))
         run(make(provider))
-        spans = exporter.get_finished_spans()
-        varying = {"arbiter.emitter.id", "arbiter.emitter.sequence", "arbiter.collection.overhead_ms"}
-        return [describe(span, varying) for span in spans]
+        return [described(span) for span in exporter.get_finished_spans()]
 
+    count = 0
     for run in (lambda m: m.handle(Task("t")), lambda m: asyncio.run(m.handle_async(Task("t")))):
-        hand, plugin = emitted(lambda p: by_hand(p.get_tracer("hand")), run), emitted(instrumented, run)
-        if hand != plugin:
-            different = [(one, other) for one, other in zip(hand, plugin, strict=True) if one != other]
-            raise SystemExit(f"the two ways emit different spans:\n{different}")
-    return sum(len(attributes) for _, attributes, _ in plugin) + 3
+        spans = {name: emitted(make, run) for name, make in WAYS.items()}
+        for name in ("documented", "one dict"):
+            different = [pair for pair in zip(spans[name], spans["plugin"], strict=True) if pair[0] != pair[1]]
+            if different:
+                raise SystemExit(f"{name} and the plugin emit different spans:\n{different}")
+        count = sum(len(attributes) for _, attributes, _ in spans["plugin"])
+    return count
 
 
-def describe(span: ReadableSpan, varying: set[str]) -> tuple[str, dict[str, object], list[object]]:
-    name = span.name.removesuffix("_async")  # the fallback names of the async functions
+def described(span: ReadableSpan) -> tuple[str, dict[str, object], list[object]]:
+    varying = {"arbiter.emitter.id", "arbiter.emitter.sequence", "arbiter.collection.overhead_ms"}
     attributes = {
-        key: value.removesuffix("_async") if isinstance(value, str) else value
+        # An async function's fallback name is its own.
+        key: "-" if key in varying else value.removesuffix("_async") if isinstance(value, str) else value
         for key, value in (span.attributes or {}).items()
-        if key not in varying
     }
-    return name, attributes, [(event.name, dict(event.attributes or {})) for event in span.events]
+    return span.name.removesuffix("_async"), attributes, [(e.name, dict(e.attributes or {})) for e in span.events]
 
 
 Run = Callable[[ModuleType], list[float]]
 
 
-def sync(arbiter: ModuleType) -> list[float]:
-    times = []
-    for number in range(TASKS):
-        start = time.perf_counter()
-        arbiter.handle(Task(f"t-{number}"))
-        times.append(time.perf_counter() - start)
-    return times
-
-
-async def _timed(arbiter: ModuleType, number: int) -> float:
+def timed(arbiter: ModuleType) -> float:
     start = time.perf_counter()
-    await arbiter.handle_async(Task(f"t-{number}"))
+    arbiter.handle(Task("t"))
     return time.perf_counter() - start
+
+
+async def timed_async(arbiter: ModuleType) -> float:
+    start = time.perf_counter()
+    await arbiter.handle_async(Task("t"))
+    return time.perf_counter() - start
+
+
+def sync(arbiter: ModuleType) -> list[float]:
+    return [timed(arbiter) for _ in range(TASKS)]
 
 
 def one_by_one(arbiter: ModuleType) -> list[float]:
     async def main() -> list[float]:
-        return [await _timed(arbiter, number) for number in range(TASKS)]
+        return [await timed_async(arbiter) for _ in range(TASKS)]
 
     return asyncio.run(main())
 
 
 def together(arbiter: ModuleType) -> list[float]:
-    async def worker(numbers: range) -> list[float]:
-        return [await _timed(arbiter, number) for number in numbers]
+    async def worker() -> list[float]:
+        return [await timed_async(arbiter) for _ in range(TASKS // CONCURRENCY)]
 
     async def main() -> list[float]:
-        share = range(max(1, TASKS // CONCURRENCY * 2))
-        return [t for times in await asyncio.gather(*(worker(share) for _ in range(CONCURRENCY))) for t in times]
+        return [t for times in await asyncio.gather(*(worker() for _ in range(CONCURRENCY))) for t in times]
 
     return asyncio.run(main())
 
 
 def in_threads(arbiter: ModuleType) -> list[float]:
-    def timed(number: int) -> float:
-        start = time.perf_counter()
-        arbiter.handle(Task(f"t-{number}"))
-        return time.perf_counter() - start
-
     with ThreadPoolExecutor(CONCURRENCY) as pool:
-        return list(pool.map(timed, range(TASKS)))
+        return list(pool.map(timed, [arbiter] * TASKS))
 
 
-def measure(run: Run) -> tuple[float, float, float, float]:
-    """Return by hand and plugin in µs of CPU a task, the median ratio, and the p99 that the plugin adds in ms."""
-    arbiters: dict[str, ModuleType] = {}
-    providers = []
-    for name, make in (("hand", lambda p: by_hand(p.get_tracer("hand"))), ("plugin", instrumented)):
-        provider = TracerProvider()
+def measure(run: Run, rounds: int) -> tuple[dict[str, float], dict[str, float]]:
+    """Return for each way the CPU of a task in µs and the p99 of its wall time in ms."""
+    providers = {name: TracerProvider() for name in WAYS}
+    made = {}
+    for name, provider in providers.items():
         provider.add_span_processor(BatchSpanProcessor(Discard()))
-        arbiters[name] = make(provider)
-        providers.append(provider)
-    cpu: dict[str, list[float]] = {"hand": [], "plugin": []}
-    wall: dict[str, list[float]] = {"hand": [], "plugin": []}
-    for number in range(ROUNDS + 1):
-        for name in sorted(arbiters, reverse=bool(number % 2)):
+        made[name] = WAYS[name](provider)
+    cpu: dict[str, list[float]] = {name: [] for name in WAYS}
+    p99: dict[str, list[float]] = {name: [] for name in WAYS}
+    for number in range(rounds + 1):
+        for name in list(WAYS)[:: 1 if number % 2 else -1]:
             gc.collect()
             start = time.process_time()
-            times = run(arbiters[name])
+            times = run(made[name])
             spent = time.process_time() - start
             if number:  # the first round warms up
                 cpu[name].append(spent / len(times) * 1e6)
-                wall[name] += times
-    for provider in providers:
+                p99[name].append(statistics.quantiles(times, n=100)[98] * 1000)
+    for provider in providers.values():
         provider.shutdown()
-    ratio = statistics.median(p / h for p, h in zip(cpu["plugin"], cpu["hand"], strict=True))
-    p99 = {name: statistics.quantiles(times, n=100)[98] * 1000 for name, times in wall.items()}
-    return statistics.median(cpu["hand"]), statistics.median(cpu["plugin"]), ratio, p99["plugin"] - p99["hand"]
+    return {n: min(each) for n, each in cpu.items()}, {n: statistics.median(each) for n, each in p99.items()}
 
 
 def main() -> int:
-    print(f"plugin: a task is 8 spans, {same_spans()} attributes, 3 events; by hand = start_as_current_span")
+    print(f"plugin: a task is 8 spans, {same_spans()} attributes, 3 events; no-op exporter")
     ThreadingInstrumentor().instrument()
     missed = False
-    runs: list[tuple[str, Run]] = [
-        ("sync", sync),
-        ("async", one_by_one),
-        (f"async, {CONCURRENCY} at once", together),
-        (f"sync, {CONCURRENCY} threads", in_threads),
+    runs: list[tuple[str, Run, float]] = [
+        ("sync", sync, 0.0),
+        ("async", one_by_one, 0.0),
+        (f"async, {CONCURRENCY} at once", together, 0.02),
+        (f"sync, {CONCURRENCY} threads", in_threads, 0.02),
     ]
-    for name, run in runs:
-        hand, plugin, ratio, p99 = measure(run)
-        good = ratio <= MAX_CPU_RATIO and p99 <= MAX_P99_MS
-        missed |= not good
+    for name, run, waits in runs:
+        cpu, p99 = measure(run, ROUNDS)
+        if waits:
+            arbiters.TOOL_WAITS_S = waits
+            _, p99 = measure(run, ROUNDS // 5)
+            arbiters.TOOL_WAITS_S = 0.0
+        ratio, strict = cpu["plugin"] / cpu["documented"], cpu["plugin"] / cpu["one dict"]
+        added = p99["plugin"] - p99["documented"]
+        missed |= ratio > MAX_CPU_RATIO or added > MAX_P99_MS
         print(
-            f"plugin, {name:20} by hand {hand:6.0f} µs CPU a task, plugin {plugin:6.0f}: {ratio:.3f} x (goal "
-            f"{MAX_CPU_RATIO}), p99 {p99:+.3f} ms (goal {MAX_P99_MS}){'' if good else '  MISSED'}"
+            f"plugin, {name:18} CPU {cpu['plugin']:.0f} µs a task, by hand as documented {cpu['documented']:.0f}, with "
+            f"one dict {cpu['one dict']:.0f}: {ratio:.2f} x (goal {MAX_CPU_RATIO}), {strict:.2f} x; p99 {added:+.2f} ms "
+            f"over by hand (goal {MAX_P99_MS})"
         )
     ThreadingInstrumentor().uninstrument()
     return int(missed)
