@@ -15,25 +15,27 @@ from collector_processor.store.statements import statement
 
 
 async def find_points(
-    connection: Connection, strays: Sequence[Stray], contributions: Iterable[Contribution], clock_skew: timedelta
+    connection: Connection,
+    strays: Sequence[Stray],
+    passed: Sequence[Stray],
+    contributions: Iterable[Contribution],
+    clock_skew: timedelta,
 ) -> dict[str, UUID]:
     """The points of those strays that have one: fact id → point id.
 
-    `contributions` are of points whose key rows this transaction holds, though their records aren't written yet.
+    `passed` are waiting strays that only may have to do with the points at hand: they are looked up further if these
+    points, or a task's id, would have them. `contributions` are of points whose key rows this transaction holds,
+    though their records aren't written yet.
     """
-    if not strays:
+    everyone = [*strays, *passed]
+    if not everyone:
         return {}
     places = {fact_id: share.id for share in contributions for fact_id in (share.key.hex, *fact_ids(share.facts))}
-    # A span's own trace: the id of a fact made of an event doesn't begin with it.
-    traces = {each: each[:32] for stray in strays for each in references(stray)}
-    traces |= {stray.fact.fact_id: stray.fact.trace_id for stray in strays}
-    wanted = sorted(traces.keys() - places.keys())
-    rows = await connection.execute(
-        statement("points_with_spans"),
-        {"trace_ids": [bytes.fromhex(traces[each]) for each in wanted], "fact_ids": wanted},
-    )
-    places |= {row["fact_id"]: row["id"] for row in await rows.fetchall()}
-    return assign(strays, places, await _by_task(connection, strays, clock_skew))
+    by_task = await _by_task(connection, everyone, clock_skew)
+    likely = assign(everyone, places, by_task)
+    asked = [*strays, *(stray for stray in passed if stray.fact.fact_id in likely)]
+    places |= await _by_span(connection, asked, places)
+    return assign(asked, places, by_task)
 
 
 def references(stray: Stray) -> tuple[str, ...]:
@@ -81,6 +83,20 @@ def stray_of(row: Mapping[str, str]) -> Stray:
 def parent_of(stray: Stray) -> str:
     """Fact id that its parent span has."""
     return stray.fact.trace_id + stray.parent_id.hex()
+
+
+async def _by_span(connection: Connection, strays: Sequence[Stray], places: Mapping[str, UUID]) -> dict[str, UUID]:
+    # A span's own trace: the id of a fact made of an event doesn't begin with it.
+    traces = {each: each[:32] for stray in strays for each in references(stray)}
+    traces |= {stray.fact.fact_id: stray.fact.trace_id for stray in strays}
+    wanted = sorted(traces.keys() - places.keys())
+    if not wanted:
+        return {}
+    rows = await connection.execute(
+        statement("points_with_spans"),
+        {"trace_ids": sorted({bytes.fromhex(traces[each]) for each in wanted}), "fact_ids": wanted},
+    )
+    return {row["fact_id"]: row["id"] for row in await rows.fetchall()}
 
 
 async def _by_task(connection: Connection, strays: Sequence[Stray], clock_skew: timedelta) -> dict[str, UUID]:

@@ -61,7 +61,11 @@ class PostgresStore:
     async def open(self) -> None:
         """Connect, and end what a dead process of the same name left behind. Raises StoreError."""
         await self._database.open()
-        await self._database.terminate_others(self._database.application_name)
+        try:
+            await self._database.terminate_others(self._database.application_name)
+        except BaseException:
+            await self._database.close()
+            raise
 
     async def close(self) -> None:
         """Close the connections."""

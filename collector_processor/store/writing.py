@@ -78,11 +78,13 @@ async def write(connection: Connection, work: Work, rules: Rules) -> tuple[Tally
     fresh = await _insert_strays(connection, work.arriving)
     arriving = [stray for stray in work.arriving if stray.fact.fact_id in fresh]
     related, elsewhere = await _related_strays(connection, work.firsts)
-    waiting = [stray for stray in (*work.waiting, *related) if stray.fact.fact_id not in fresh]
+    passed = [stray for stray in related if stray.fact.fact_id not in fresh]
     shares = {id_: _leave_given_away(first.share, elsewhere) for id_, first in firsts.items()}
     new = await _insert_keys(connection, work.firsts)
 
-    places = await find_points(connection, [*arriving, *waiting], shares.values(), rules.clock_skew)
+    strays = [*arriving, *work.waiting]
+    places = await find_points(connection, strays, passed, shares.values(), rules.clock_skew)
+    waiting = [*work.waiting, *passed]
     brought = _sort(shares, arriving, waiting, places)
     held = await lock_and_read(connection, sorted(brought.keys() - new))
     merges: dict[UUID, Merged] = {}

@@ -11,6 +11,7 @@ import pytest
 from support.facts import NOON, SECOND, batch, closed, execution, late, lost, many, revise, routing, task, whole
 from support.store import assert_balanced, counts, execute, opened
 
+from collector_processor.convert.union import unite
 from collector_processor.errors import StoreError
 from collector_processor.model.facts import Agent, Facts
 from collector_processor.store.database import Database
@@ -110,11 +111,7 @@ def test_a_stored_record_that_cannot_be_read_is_named(run, store, rows):
 def test_a_database_that_is_not_there_is_a_passing_error_that_says_why(run):
     async def scenario():
         database = Database("postgresql://nobody:sesame@127.0.0.1:1/none", application_name="test", patience=0.2)
-        store = PostgresStore(database, revise, None)
-        try:
-            await store.open()
-        finally:
-            await store.close()
+        await PostgresStore(database, revise, unite).open()
 
     with pytest.raises(StoreError, match="onnection refused") as raised:
         run(scenario())
