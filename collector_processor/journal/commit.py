@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Final, Generic, NamedTuple, TypeVar
@@ -20,6 +21,7 @@ from collector_processor.errors import JournalError
 from collector_processor.journal.environment import Environment
 from collector_processor.journal.format import Counters
 from collector_processor.journal.transaction import Transaction, read_counters
+from collector_processor.telemetry import metrics
 
 T = TypeVar("T")
 Operation = Callable[[Transaction], T]
@@ -116,6 +118,7 @@ class GroupCommit:
 
     def _transact(self, group: list[_Item[object]]) -> list[tuple[_Item[object], object]]:
         while True:
+            began = time.perf_counter()
             counters = msgspec.structs.replace(self.counters)
             results: list[tuple[_Item[object], object]] = []
             with self._environment.lmdb.begin(write=True) as raw:
@@ -133,6 +136,8 @@ class GroupCommit:
             if transaction.changes:
                 self.counters = counters
                 self.commits += 1
+                metrics.COMMIT_SECONDS.observe(time.perf_counter() - began)
+                metrics.COMMIT_OPERATIONS.observe(len(results))
             return results
 
     @staticmethod

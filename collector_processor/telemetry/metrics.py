@@ -52,14 +52,14 @@ INFLIGHT_BYTES: Final = Gauge(
 
 COMMIT_SECONDS: Final = Histogram(
     "journal_commit_duration_seconds",
-    "One group commit, its sync included.",
+    "One group commit that changed something, its sync included.",
     namespace=NAMESPACE,
     registry=REGISTRY,
     buckets=_FAST,
 )
-COMMIT_REQUESTS: Final = Histogram(
-    "journal_commit_requests",
-    "Requests that one group commit made durable.",
+COMMIT_OPERATIONS: Final = Histogram(
+    "journal_commit_operations",
+    "Requests, timers and completed batches that one group commit made durable.",
     namespace=NAMESPACE,
     registry=REGISTRY,
     buckets=(1, 2, 4, 8, 16, 32, 64, 128),
