@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import psycopg
 import pytest
 from support.facts import batch, many
+from support.postgres import temporary_database
 from support.store import opened
 
 TABLES = ("points", "point_keys", "awaited", "strays", "batches", "deep_samples", "audit", "schema_migrations")
 
 
-@pytest.fixture
-def as_role(run, url):
-    """Runs a statement in that role, in a database with one record."""
+@pytest.fixture(scope="module")
+def as_role(postgres_server, migrated):
+    """Runs a statement in that role, in a database with one record, and undoes it."""
 
-    async def fill():
+    async def fill(url):
         async with opened(url) as store:
             await store.apply(batch(*many(1)))
 
-    run(fill())
+    with temporary_database(postgres_server, template=migrated) as url:
+        asyncio.run(fill(url))
 
-    def execute(role, statement):
-        with psycopg.connect(url) as connection:
-            connection.execute(f"SET LOCAL ROLE {role}")
-            return connection.execute(statement).rowcount
+        def execute(role, statement):
+            with psycopg.connect(url) as connection, connection.transaction(force_rollback=True):
+                connection.execute(f"SET LOCAL ROLE {role}")
+                cursor = connection.execute(statement)
+                return cursor.fetchall() if cursor.description else cursor.rowcount
 
-    return execute
+        yield execute
 
 
 def test_the_reader_reads_every_view(as_role, rows):

@@ -62,13 +62,12 @@ def test_the_percentile_is_within_a_hundredth(found, rows):
     assert found[0]["p95_latency_ms"] == pytest.approx(exact["p95"], rel=0.01)
 
 
-@pytest.mark.parametrize(
-    "latency", [1e-9, 0.001, 0.5, 1.0, 1.02, 37.5, 8_000.0, 3.6e6, 1e12, 1e300, math.inf, math.nan]
-)
-def test_a_latency_bucket_stands_for_its_values(rows, latency):
-    [found] = rows(
-        "SELECT benchmark_data.latency_of_bucket(benchmark_data.latency_bucket(%(latency)s)) AS value",
-        {"latency": latency},
+def test_a_latency_bucket_stands_for_its_values(rows):
+    latencies = [1e-9, 0.001, 0.5, 1.0, 1.02, 37.5, 8_000.0, 3.6e6, 1e12, 1e300, math.inf, math.nan]
+    found = rows(
+        "SELECT benchmark_data.latency_of_bucket(benchmark_data.latency_bucket(latency)) AS value"
+        " FROM unnest(%s::float8[]) WITH ORDINALITY AS given (latency, place) ORDER BY place",
+        [latencies],
     )
-    bounded = 1e12 if math.isnan(latency) else min(max(latency, 1e-3), 1e12)
-    assert found["value"] == pytest.approx(bounded, rel=0.01)
+    bounded = [1e12 if math.isnan(latency) else min(max(latency, 1e-3), 1e12) for latency in latencies]
+    assert [row["value"] for row in found] == pytest.approx(bounded, rel=0.01)
