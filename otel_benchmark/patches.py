@@ -43,6 +43,10 @@ class Patches:
         self._undo.clear()
         self._plans.clear()
 
+    def plan(self, kind: Kind) -> Plan | None:
+        """Return the first plan of a kind."""
+        return next((plan for plan in self._plans if plan.kind is kind), None)
+
     def apply(self, target: Target, module: ModuleType) -> list[str]:
         """Wrap a target in its module; return a description of each callable wrapped, or raise TargetError."""
         *parents, name = target.path.split(".")
