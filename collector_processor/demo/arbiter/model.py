@@ -22,7 +22,10 @@ class Assignment(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One request, as it reaches the arbiter."""
+    """One request, as it reaches the arbiter.
+
+    `deadline_s`: how many seconds an agent may take under asyncio before the next one is asked.
+    """
 
     id: str
     type: str
@@ -35,6 +38,7 @@ class Task:
     group_id: str | None = None
     attempt: int | None = None
     parent_id: str | None = None
+    deadline_s: float = 20.0
 
 
 @dataclass(frozen=True, slots=True)

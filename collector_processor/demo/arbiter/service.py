@@ -31,8 +31,6 @@ log = logging.getLogger(__name__)
 
 MOST_AGENTS = 2
 """How many agents try a task before it is given up."""
-DEADLINE_S = 0.8
-"""How long an agent may take under asyncio, before the next one is asked."""
 
 
 class TaskFailedError(Exception):
@@ -76,7 +74,7 @@ class Arbiter:
             return replace(outcome, evaluation=self.review(outcome)) if review else outcome
 
     async def handle_async(self, task: Task, *, review: bool = True) -> Outcome:
-        """Do the same under asyncio, within a deadline for each agent.
+        """Do the same under asyncio, within the deadline for each agent.
 
         Raises:
             TaskFailedError: every agent that was asked raised, or didn't answer in time.
@@ -89,7 +87,7 @@ class Arbiter:
             with self._toolbox(task) as toolbox:
                 before = toolbox.files()
                 try:
-                    async with asyncio.timeout(DEADLINE_S):
+                    async with asyncio.timeout(task.deadline_s):
                         result = await agent.perform_async(task, toolbox, self)
                 except Exception as error:  # noqa: BLE001  an agent may raise anything; the next one is asked
                     self._note_failure(task, agent, error, failed)

@@ -23,6 +23,8 @@ GROUP_SHARE = 0.08
 BROKEN_SHARE = 0.06
 """Share of the research and data-analysis tasks that can't be done: a closed archive, a missing column."""
 
+ARCHIVE_DEADLINE_S = 0.4
+
 
 def draw_tasks(count: int, seed: int) -> list[Task]:
     """Draw so many tasks."""
@@ -37,7 +39,8 @@ def _draw(random: Random, name: str) -> Iterator[Task]:
     kind = random.choices(list(TYPES), list(TYPES.values()))[0]
     complexity = random.choices(list(COMPLEXITIES), list(COMPLEXITIES.values()))[0]
     broken = random.random() < BROKEN_SHARE
-    task = _task(random, f"task-{name}", kind, complexity, broken=broken)
+    # Randomness of its own: how much of it a question draws depends on the interpreter's documentation.
+    task = _task(Random(name), f"task-{name}", kind, complexity, broken=broken)
     task = replace(task, tenant_id=random.choice(TENANTS), conversation_id=f"conversation-{random.randrange(40)}")
     if kind == "code-editing" and random.random() < GROUP_SHARE:
         for attempt in range(1, ATTEMPTS + 1):
@@ -54,7 +57,9 @@ def _task(random: Random, name: str, kind: str, complexity: str, *, broken: bool
     if kind == "research":
         question = draw_lookup(complexity, random, archived=broken)
         summary = f"Which documentation do these words come from: {' '.join(question.query)}?"
-        return Task(name, kind, complexity, summary, question, ("name one document",))
+        # Nobody waits long for an archive.
+        task = Task(name, kind, complexity, summary, question, ("name one document",))
+        return replace(task, deadline_s=ARCHIVE_DEADLINE_S) if broken else task
     if kind == "data-analysis":
         table = draw_summary(complexity, random, column="revenue" if broken else "amount")
         return Task(name, kind, complexity, f"Find the {table.how} {table.column} by {table.by}", table, ("csv",))

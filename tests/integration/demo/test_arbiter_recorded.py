@@ -23,7 +23,8 @@ from otel_benchmark import attributes as a
 from otel_benchmark.attributes import Kind, tenant_hash
 
 TASKS = 96
-SEED = 7
+SEED = 13
+"""These tasks hold a closed archive in both ways of working, and a missing column."""
 TENANT_KEY = "a key of the test"
 
 

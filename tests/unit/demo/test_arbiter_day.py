@@ -80,11 +80,9 @@ class TestArbiter:
         with pytest.raises(LookupError, match="no agent is left"):
             make_arbiter(MENDER).handle(task)
 
-    def test_a_hanging_agent_is_cancelled(
-        self, make_arbiter: Callable[..., Arbiter], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("collector_processor.demo.arbiter.service.DEADLINE_S", 0.01)
-        task = Task("task-1", "research", "trivial", "?", draw_lookup("trivial", Random(1), archived=True))
+    def test_a_hanging_agent_is_cancelled(self, make_arbiter: Callable[..., Arbiter]) -> None:
+        question = draw_lookup("trivial", Random(1), archived=True)
+        task = Task("task-1", "research", "trivial", "?", question, deadline_s=0.01)
         with pytest.raises(TaskFailedError) as caught:
             asyncio.run(make_arbiter(MENDER, ANALYST).handle_async(task))
         assert isinstance(caught.value.__cause__, TimeoutError)
