@@ -21,6 +21,6 @@ def add_to(commands: Commands) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from otel_benchmark import check
+    from otel_benchmark.check import main
 
-    return check.main(sample=options.sample, as_json=options.json)
+    return main(sample=options.sample, as_json=options.json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -36,8 +37,13 @@ sys.meta_path.insert(0, Absent())
 """
 
 
-def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+MAIN = PLAIN_INSTALL + "from collector_processor.cli import main; sys.exit(main())"
+
+
+def run(code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_BENCHMARK_")}
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, env=kept | environment, capture_output=True, text=True, check=False)
 
 
 def newly_imported(statement: str) -> set[str]:
@@ -58,23 +64,29 @@ def test_the_contract_needs_the_standard_library_only(module: str) -> None:
 
 
 def test_the_contract_can_be_shown_with_the_plain_install() -> None:
-    code = PLAIN_INSTALL + "from collector_processor.cli import main; sys.exit(main())"
-    done = run(code, "schema", "spans", "--json")
+    done = run(MAIN, "schema", "spans", "--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)[0]["kind"] == "task"
+    assert json.loads(done.stdout)[0]["name"] == "task {type}"
+
+
+def test_the_plugin_can_be_checked_with_the_plain_install() -> None:
+    good = run(MAIN, "plugin", "check", "--json", OTEL_BENCHMARK_TASK="json:dumps")
+    assert good.returncode == 0, good.stderr
+    assert json.loads(good.stdout)["good"] is True
+    bad = run(MAIN, "plugin", "check", OTEL_BENCHMARK_TASK="json:no_such_function")
+    assert (bad.returncode, bad.stderr) == (1, "")
+    assert "no_such_function" in bad.stdout
 
 
 def test_help_needs_the_plain_install_only() -> None:
-    code = PLAIN_INSTALL + "from collector_processor.cli import main; sys.exit(main())"
-    done = run(code, "--help")
+    done = run(MAIN, "--help")
     assert done.returncode == 0, done.stderr
     assert "plugin" in done.stdout
 
 
 @pytest.mark.parametrize("command", [["serve"], ["config", "show"], ["status"], ["schema", "record"], ["demo"]])
 def test_other_commands_say_which_extra_they_need(command: list[str]) -> None:
-    code = PLAIN_INSTALL + "from collector_processor.cli import main; sys.exit(main())"
-    done = run(code, *command)
+    done = run(MAIN, *command)
     assert done.returncode == 1
     assert "pip install 'otel-benchmark[processor]'" in done.stderr
     assert len(done.stderr.splitlines()) == 1
