@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from collector_processor.app.access import embedded_directory
 from collector_processor.config import EMBEDDED, Settings, mask_url
 from collector_processor.errors import BenchmarkError, MigrationError
 from collector_processor.store.embedded import EmbeddedServer
@@ -31,7 +32,7 @@ class DatabaseKeeper:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._embedded = EmbeddedServer(settings.data_dir / "database") if settings.database_url == EMBEDDED else None
+        self._embedded = EmbeddedServer(embedded_directory(settings)) if settings.database_url == EMBEDDED else None
         self.url: str | None = None if self._embedded else settings.database_url
         self.tier: str | None = None
         self.problem: str | None = "not reached yet"
