@@ -36,6 +36,7 @@ def test_secrets_are_for_the_owner_only(used_data_dir: Path) -> None:
         assert mode(used_data_dir / "cluster") == 0o700
         assert mode(used_data_dir / "cluster/pgpass") == 0o600
         password = urlsplit(server.url).password
+        assert password is not None
         assert password in (used_data_dir / "cluster/pgpass").read_text()
         assert password not in server.log_path.read_text()
 

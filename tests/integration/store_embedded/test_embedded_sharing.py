@@ -17,7 +17,7 @@ from collector_processor.store.embedded import locate
 def test_a_cold_start_gives_a_database_made_for_benchmarks(data_dir: Path) -> None:
     with throwaway_hold(data_dir) as server, psycopg.connect(server.url) as connection:
         wanted = {"TimeZone": "UTC", "jit": "off", "synchronous_commit": "on", "listen_addresses": "127.0.0.1"}
-        found = {name: connection.execute(f"SHOW {name}").fetchone()[0] for name in wanted}
+        found = {name: connection.execute(f"SHOW {name}").fetchall()[0][0] for name in wanted}
         database = connection.execute(
             "SELECT current_database(), pg_encoding_to_char(encoding), datcollate, datdba::regrole::text"
             " FROM pg_database WHERE datname = current_database()"

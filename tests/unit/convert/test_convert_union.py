@@ -14,7 +14,7 @@ from support.records import facts_from, facts_of, record_from
 
 from collector_processor.convert import convert, unite
 from collector_processor.convert.union import arrange
-from collector_processor.model.facts import (
+from collector_processor.model.facts import ExecutionFact, ToolCallFact, (
     Agent,
     Anomaly,
     Correction,
@@ -179,10 +179,8 @@ def test_a_resent_fragment_never_makes_a_record_poorer() -> None:
 def standing(*spans: Any) -> dict[int, int | None]:
     """Number of each tool call's and execution's span → number of the span that stands for it."""
     facts = facts_of(task(), *spans)
-    return {
-        int(each.span_id, 16): int(each.same_as[32:], 16) if each.same_as else None
-        for each in (*facts.executions, *facts.tool_calls)
-    }
+    calls: list[ExecutionFact | ToolCallFact] = [*facts.executions, *facts.tool_calls]
+    return {int(each.span_id, 16): int(each.same_as[32:], 16) if each.same_as else None for each in calls}
 
 
 def with_id(call_id: str, **more: Any) -> dict[str, Any]:

@@ -266,7 +266,7 @@ def test_late_evaluations_and_joined_facts_may_lie_outside() -> None:
     late = convert(sealed(evaluation(start=10**8, end=10**8 + 1, attributes=RUBRIC), kind=SealKind.LATE)).facts
     assert late is not None
     (stray,) = convert(sealed(route(5, parent=77, start=-9000, end=-8000), kind=SealKind.ORPHAN)).strays
-    joined = type(late)(routings=(stray.fact,))  # type: ignore[arg-type]
+    joined = type(late)(routings=(stray.fact,))
     verdict = judge(record_from(unite(unite(whole, late), joined)), GateSettings()).point.verdict
     assert verdict is not None
     assert failed(verdict) == {}
