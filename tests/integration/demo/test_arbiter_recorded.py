@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
+import subprocess
+import sys
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -17,7 +20,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from collector_processor.demo.arbiter.staff import STAFF
-from collector_processor.demo.environment import SERVICE_NAME, instrumented_environment
+from collector_processor.demo.environment import SERVICE_NAME, TARGETS, instrumented_environment
 from collector_processor.demo.processes import arbiter
 from otel_benchmark import attributes as a
 from otel_benchmark.attributes import Kind, tenant_hash
@@ -88,6 +91,14 @@ def plain(value: AnyValue) -> Any:
 
 def attributes_of(span: Span | Span.Event) -> dict[str, Any]:
     return {pair.key: plain(pair.value) for pair in span.attributes}
+
+
+def test_the_check_before_going_live_finds_every_target() -> None:
+    command = [sys.executable, "-m", "collector_processor.cli", "plugin", "check"]
+    environment = instrumented_environment("127.0.0.1:4318", os.environ)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(re.findall(r"^ +wraps ", done.stdout, re.MULTILINE)) == sum(map(len, TARGETS.values()))
 
 
 def test_every_task_is_a_span_and_its_own(recorded: Recorded) -> None:
