@@ -1,0 +1,83 @@
+"""Spans of a test, in memory, and modules to wrap."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+from opentelemetry import context
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from otel_benchmark import lifecycle, runtime
+from otel_benchmark.environment import Settings, Target
+from otel_benchmark.patches import Patches
+from otel_benchmark.runtime import RUNTIME
+from otel_benchmark.tasks import KNOWN_TASKS
+from otel_benchmark.vocabulary import SECTIONS
+
+
+class Telemetry:
+    """What the plugin emitted."""
+
+    def __init__(self) -> None:
+        self.exporter = InMemorySpanExporter()
+        self.provider = TracerProvider()
+        self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
+
+    def use(self, settings: Settings | None = None, provider: TracerProvider | None = None) -> None:
+        RUNTIME.configure(settings or Settings(), provider or self.provider)
+
+    @property
+    def spans(self) -> list[ReadableSpan]:
+        return list(self.exporter.get_finished_spans())
+
+    @property
+    def names(self) -> list[str]:
+        return [span.name for span in self.spans]
+
+    def one(self, word: str) -> ReadableSpan:
+        found = [span for span in self.spans if span.name.split(" ")[0] == word]
+        assert len(found) == 1, f"{len(found)} spans {word} in {self.names}"
+        return found[0]
+
+    def attributes(self, word: str) -> dict[str, Any]:
+        return dict(self.one(word).attributes or {})
+
+
+@pytest.fixture
+def telemetry() -> Iterator[Telemetry]:
+    telemetry = Telemetry()
+    telemetry.use()
+    before = context.get_current()
+    lifecycle._warned.clear()
+    runtime._reported.clear()
+    yield telemetry
+    assert context.get_current() is before, "a span's context was left behind"
+    assert not runtime._reported, "the plugin reported an error of its own"
+    KNOWN_TASKS._tasks.clear()
+    RUNTIME.configure()
+
+
+@pytest.fixture
+def host() -> Iterator[Callable[..., ModuleType]]:
+    """Makes a module from source and wraps the targets in it, named by span: `host(source, task="f")`."""
+    undo: list[Patches] = []
+
+    def make(source: str, **targets: str) -> ModuleType:
+        module = ModuleType("host")
+        exec(textwrap.dedent(source), module.__dict__)
+        patches = Patches()
+        undo.append(patches)
+        for section, path in targets.items():
+            patches.apply(Target(SECTIONS[section], "host", path), module)
+        module.__dict__["patches"] = patches
+        return module
+
+    yield make
+    for patches in undo:
+        patches.undo()
