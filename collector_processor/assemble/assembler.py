@@ -182,7 +182,7 @@ class Assembler:
         return [closing for decided in self._ready.values() for closing in decided.closings]
 
     def flush(self, now: int, lookup: Lookup) -> list[Closing]:
-        """Close every task whose span has come, without waiting for late spans."""
+        """Close every task whose span has come, and hand on what can have none, without waiting for late spans."""
         for trace_id, trace in self._traces.items():
             self._look_at(trace_id, trace, now, lookup, flush=True)
         return self.take(now, lookup, force=True)

@@ -51,7 +51,7 @@ def plan(
         known: what is remembered of it.
         limits: the settings.
         now: ns.
-        flush: close what has its task span, without waiting for late spans.
+        flush: close what has its task span and hand on what can have none, without waiting for late spans.
     """
     found = owners(spans, known, known.links)
     groups: defaultdict[Owner, list[OpenSpan]] = defaultdict(list)
@@ -90,6 +90,8 @@ def plan(
         else:
             around = around or _surroundings(spans, known)
             orphans, gone, again = _unclaimed(owner.place, kept, limits, now, around)
+            if flush and owner.place is not Place.WAITING:
+                orphans = [span for span in kept if span.role is not Role.FOREIGN]
             later += again
             if orphans or gone:
                 closings.append(_given_up(trace_id, owner.place, orphans, gone, shed))

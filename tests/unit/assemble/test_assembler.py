@@ -291,9 +291,11 @@ def test_spans_shed_before_the_task_came_flag_its_record() -> None:
 def test_flush_closes_what_has_its_task_and_names_the_ending() -> None:
     bench = Bench()
     bench.send([TASK, CHILD, Piece(2, 5, 9, "tool")])
-    (closing,) = bench.at(1, flush=True)
+    bench.send([Piece(3, 1, 0, "evaluation")])
+    closing, late_evaluation = bench.at(1, flush=True)
     assert closing.sealed is not None
     assert closing.sealed.ended_by is Ending.FLUSH
+    assert kinds([late_evaluation]) == [SealKind.ORPHAN]
     assert bench.assembler.summary().traces == 1
 
 
