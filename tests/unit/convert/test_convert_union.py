@@ -14,7 +14,7 @@ from support.records import facts_from, facts_of, record_from
 
 from collector_processor.convert import convert, unite
 from collector_processor.convert.union import arrange
-from collector_processor.model.facts import ExecutionFact, ToolCallFact, (
+from collector_processor.model.facts import (
     Agent,
     Anomaly,
     Correction,
