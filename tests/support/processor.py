@@ -105,12 +105,12 @@ class Processor:
     def workers(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children()
 
-    def stop(self) -> None:
-        """SIGTERM; it must end well and leave nothing running, listening or lying about."""
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Ask it to end: it must end well and leave nothing running, listening or lying about."""
         if self._process is None:
             return
         children = self.workers
-        self.process.send_signal(signal.SIGTERM)
+        self.process.send_signal(number)
         assert self._end() == 0, self.log
         assert all(map(ended, children)), "a worker outlived its front"
         for address in filter(None, (self.ready.get(name) for name in ("otlp_grpc", "otlp_http", "admin"))):
@@ -118,12 +118,12 @@ class Processor:
                 assert probe.connect_ex(_split(address)) != 0, f"{address} is still listened on"
         assert not list((self.data_dir / "control").iterdir())
 
-    def kill(self) -> None:
-        """SIGKILL to the front alone: its workers must notice by themselves."""
+    def kill(self) -> list[psutil.Process]:
+        """SIGKILL to the front alone; its workers, which must notice by themselves."""
         children = self.workers
         self.process.kill()
         self._end()
-        wait_until(lambda: all(map(ended, children)))
+        return children
 
     def _end(self) -> int:
         process = self.process
@@ -271,6 +271,11 @@ def wait_until(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it didn't come about"
         time.sleep(0.02)
+
+
+def wait_for_end(processes: Iterable[psutil.Process]) -> None:
+    """Come back when all of them have ended by themselves."""
+    wait_until(lambda: all(map(ended, processes)))
 
 
 def ended(process: psutil.Process) -> bool:

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Self
 
 import psycopg
 import pytest
@@ -18,6 +19,7 @@ from google.rpc import status_pb2  # type: ignore[import-untyped]  # has no stub
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from prometheus_client.parser import text_string_to_metric_families
+from psycopg.conninfo import conninfo_to_dict
 from support.embedded import server_processes
 from support.lifecycle import (
     RESOURCE,
@@ -32,7 +34,7 @@ from support.lifecycle import (
     value_of,
 )
 from support.postgres import reachable_folder, throwaway_hold
-from support.processor import Own, Processor, anomalies, ended, fact_spans, gates, own, select, wait_until
+from support.processor import Own, Processor, anomalies, fact_spans, gates, own, select, wait_for_end, wait_until
 
 from collector_processor.app.admin import State
 from collector_processor.store.embedded import EmbeddedServer
@@ -132,52 +134,52 @@ def test_a_port_in_use_is_told_by_its_setting(new_processor, door):
 # -- Killed ----------------------------------------------------------------------------------------
 
 
-class Arbiter(threading.Thread):
-    """Sends tasks one after the other, each in three requests, each until it is acknowledged."""
+class Arbiter:
+    """Sends tasks one after the other for as long as the block takes: in three requests, each until acknowledged."""
 
     def __init__(self, processor: Processor) -> None:
-        super().__init__()
         self._processor = processor
-        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._work)
+        self._stopping = self._given_up = False
         self.acknowledged: list[Own] = []
-        self.attempts = 0
 
-    def run(self) -> None:
-        while not self._stopping.is_set():
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._stopping, self._given_up = True, kind is not None
+        self._thread.join()
+
+    def _work(self) -> None:
+        while not self._stopping:
             mine = whole_task()
             for spans in (mine.spans[3:], mine.spans[1:3], mine.spans[:1]):
-                self._send(spans)
+                while not self._is_acknowledged(spans):
+                    if self._given_up:
+                        return
+                    time.sleep(0.01)
             self.acknowledged.append(mine)
 
-    def _send(self, spans: list[Span]) -> None:
-        while True:
-            self.attempts += 1
-            try:
-                if self._processor.post(payload(spans)).status == 200:
-                    return
-            except (OSError, http.client.HTTPException):
-                pass
-            time.sleep(0.01)
+    def _is_acknowledged(self, spans: list[Span]) -> bool:
+        try:
+            return self._processor.post(payload(spans)).status == 200
+        except (OSError, http.client.HTTPException):
+            return False
 
     def wait_for(self, tasks: int) -> None:
         wait_until(lambda: len(self.acknowledged) >= tasks)
 
-    def finish(self) -> list[Own]:
-        self._stopping.set()
-        self.join()
-        return self.acknowledged
-
 
 def test_what_was_acknowledged_survives_kills_of_the_front_in_mid_traffic(new_processor):
     processor = new_processor().start()
-    arbiter = Arbiter(processor)
-    arbiter.start()
-    for tasks in (30, 60):
-        arbiter.wait_for(tasks)
-        processor.kill()
-        processor.start()
-    arbiter.wait_for(80)
-    sent = arbiter.finish()
+    with Arbiter(processor) as arbiter:
+        for tasks in (30, 60):
+            arbiter.wait_for(tasks)
+            wait_for_end(processor.kill())
+            processor.start()
+        arbiter.wait_for(80)
+    sent = arbiter.acknowledged
     processor.settle()
     assert sorted(stored_tasks(processor)) == sorted(mine.task_id for mine in sent)
     for row in processor.rows("SELECT record FROM data_points"):
@@ -221,13 +223,32 @@ def test_a_batch_survives_the_kill_of_its_worker(new_processor):
             before, killed = waiting_backends(processor), processor.workers
             for worker in killed:
                 worker.kill()
-            wait_until(lambda: all(map(ended, killed)))
+            wait_for_end(killed)
             wait_until(lambda: len(waiting_backends(processor) - before) == 2)
         processor.settle()
         assert sorted(stored_tasks(processor)) == sorted(mine.task_id for mine in tasks)
         assert b"otel_benchmark_worker_restarts_total 2.0" in processor.admin("/metrics").body
         assert processor.status().health.state is State.OK
         processor.assert_balanced()
+
+
+def test_a_batch_survives_the_kill_of_the_front_while_its_worker_goes_on(new_processor):
+    """The old worker is in the middle of its transaction when the new one starts: only one of them may commit."""
+    processor = new_processor().start()
+    mine = whole_task()
+    with locked_points(processor):
+        processor.send(*mine.spans)
+        wait_for_writers(processor, 1)
+        before, workers = waiting_backends(processor), processor.kill()
+        processor.start()
+        wait_until(lambda: waiting_backends(processor) - before)
+        wait_for_end(workers)
+        assert not waiting_backends(processor) & before
+    processor.settle()
+    assert processor.record(mine.task_id)["revision"] == 1
+    assert processor.terms()["handed_over"] == 6
+    processor.assert_balanced()
+    processor.stop(signal.SIGINT)
 
 
 # -- Stopped ---------------------------------------------------------------------------------------
@@ -291,6 +312,10 @@ def test_without_its_database_it_is_degraded_and_stores_once_it_comes(new_proces
     processor.wait_for_ready_line()
     assert processor.ready["tier"] == "postgresql"
     assert ":***@" in processor.ready["database"]
+    password = conninfo_to_dict(url)["password"]
+    assert not [
+        said for said in (processor.log, str(processor.ready), str(processor.ask("status"))) if password in said
+    ]
     processor.settle()
     assert stored_tasks(processor) == [mine.task_id]
     processor.assert_balanced()
@@ -311,6 +336,22 @@ def test_without_its_database_it_is_degraded_and_stores_once_it_comes(new_proces
     processor.stop()
 
 
+def test_a_database_of_a_newer_release_fails_health_but_what_comes_is_journalled(new_processor, postgres_url):
+    with new_processor() as processor:
+        pass
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute(
+            "INSERT INTO benchmark_data.schema_migrations (version, name, checksum) VALUES (9999, 'newer', '')"
+        )
+    with processor:
+        processor.send(*whole_task().spans)
+        answer = processor.admin("/healthz")
+        assert (answer.status, json.loads(answer.body)["state"]) == (503, "failed")
+        assert b"schema has version 9999 (newer)" in answer.body
+        assert processor.run("status").returncode == 1
+        processor.wait_for(lambda status: status.place.sealed_tasks == 1)
+
+
 def listens(address: str) -> bool:
     host, _, port = address.rpartition(":")
     with socket.socket() as probe:
@@ -326,7 +367,7 @@ def test_its_embedded_database_is_started_again_when_it_was_killed():
         assert processes
         for process in processes:
             process.kill()
-        wait_until(lambda: all(map(ended, processes)))
+        wait_for_end(processes)
         second = whole_task()
         processor.send(*second.spans)
         processor.settle()
@@ -406,15 +447,18 @@ def test_an_evaluation_from_another_namespace_is_not_its_tasks(processor):
     processor.assert_balanced()
 
 
-def test_a_late_evaluation_joins_the_record_that_it_links_to(processor):
+@pytest.mark.parametrize("by", ["link", "task id"])
+def test_a_late_evaluation_joins_the_record_that_it_names(processor, by):
     mine = own(task(), route(), execution(attributes={a.EXECUTION_SUCCESS: True}))
     processor.send(*mine.spans)
     processor.flush()
     before = processor.record(mine.task_id)
     assert (before["revision"], before["evaluation"]) == (1, None)
-    late = evaluation(9, parent=0, links=[Span.Link(trace_id=mine.trace_id, span_id=span_id(1))])
-    del late.attributes[0]  # no task id: the link alone leads
-    sent = own(late)
+    late = evaluation(9, parent=0)
+    if by == "link":
+        late.links.append(Span.Link(trace_id=mine.trace_id, span_id=span_id(1)))
+        del late.attributes[0]  # its task's id
+    sent = own(late, task_id=mine.task_id)
     processor.send(*sent.spans)
     wait_until(lambda: processor.record(mine.task_id)["revision"] == 2)
     record = processor.record(mine.task_id)
