@@ -12,24 +12,26 @@ import time
 from collections import deque
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from collector_processor.app import status as report
 from collector_processor.app.admin import Health, State
+from collector_processor.app.database import DatabaseKeeper
 from collector_processor.app.equations import database_spans, journal_spans, records
-from collector_processor.app.front import SECOND
+from collector_processor.app.front import SECOND, Front
 from collector_processor.app.front import Snapshot as JournalSnapshot
+from collector_processor.app.workers import WorkerPool
+from collector_processor.config import Settings
 from collector_processor.errors import BenchmarkError
 from collector_processor.store.database import Database
 from collector_processor.store.figures import Figures, read_figures
 from collector_processor.telemetry import Snapshot, get_logger
 
-if TYPE_CHECKING:
-    from collector_processor.app.serve import Processor
-
 log = get_logger(__name__)
 
 ASK_SECONDS: Final = 5.0
+DATABASE_REST: Final = 50
+"""The database rests for so many times as long as it took to answer: a large one is not to be kept busy by us."""
 ANSWER_SECONDS: Final = 3.0
 """Who asks for the status waits for the database no longer than this."""
 LAG_SECONDS: Final = 300.0
@@ -40,10 +42,24 @@ MEANINGFUL_SECONDS: Final = 60.0
 """A rate over less than this says nothing."""
 
 
+class Watched(Protocol):
+    """The parts of a processor that are looked at."""
+
+    settings: Settings
+    front: Front
+    pool: WorkerPool
+    database: DatabaseKeeper
+    listening: dict[str, str]
+    """Address by the name of what listens there."""
+    stopping: bool
+    fault: str | None
+    """What makes it useless until a person mends it."""
+
+
 class Monitor:
     """Watches one processor."""
 
-    def __init__(self, processor: Processor) -> None:
+    def __init__(self, processor: Watched) -> None:
         self._processor = processor
         self._began = time.time()
         self._figures: Figures | None = None
@@ -64,10 +80,13 @@ class Monitor:
             await asyncio.gather(self._watching, return_exceptions=True)
 
     async def _watch(self) -> None:
+        again = 0.0
         while True:
             with contextlib.suppress(BenchmarkError):
                 await self._look_at_journal()
-                await self._look_at_database()
+                if (began := time.monotonic()) >= again:
+                    await self._look_at_database()
+                    again = began + (time.monotonic() - began) * DATABASE_REST
             await asyncio.sleep(ASK_SECONDS)
 
     async def _look_at_journal(self) -> None:

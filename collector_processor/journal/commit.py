@@ -20,7 +20,8 @@ import msgspec
 from collector_processor.errors import JournalError
 from collector_processor.journal.environment import Environment
 from collector_processor.journal.format import Counters
-from collector_processor.journal.transaction import Transaction, read_counters
+from collector_processor.journal.reader import read_counters
+from collector_processor.journal.transaction import Transaction
 from collector_processor.telemetry import metrics
 
 T = TypeVar("T")

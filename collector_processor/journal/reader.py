@@ -1,4 +1,4 @@
-"""A worker's view of the journal: sealed batches with their spans' bytes, read only."""
+"""Reading the journal: what any transaction looks up, and a worker's view of a journal that another process writes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,67 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import lmdb
+import msgspec
 
-from collector_processor.errors import JournalError
-from collector_processor.journal.format import DATABASES
-from collector_processor.journal.transaction import read_batch, read_payloads
-from collector_processor.model.stages import RawTask, SealedBatch
+from collector_processor.errors import DamagedEntryError, JournalError
+from collector_processor.journal.format import (
+    DATABASES,
+    SEQUENCE,
+    Counters,
+    FragmentKey,
+    check_chunk,
+    parse_fragment_key,
+)
+from collector_processor.model.stages import HEADER, RawTask, SealedBatch, SealedTask
 
 if TYPE_CHECKING:
-    from collector_processor.journal.environment import LmdbTransaction
+    from collector_processor.journal.environment import Databases, LmdbTransaction
+
+decode_batch = msgspec.msgpack.Decoder(SealedBatch).decode
+_decode_counters = msgspec.msgpack.Decoder(Counters).decode
+
+
+def read_counters(transaction: LmdbTransaction, databases: Databases) -> Counters:
+    """The counters as last committed."""
+    stored = transaction.get(b"counters", db=databases["meta"])
+    return _decode_counters(stored) if stored else Counters()
+
+
+def read_fragment(transaction: LmdbTransaction, databases: Databases, sequence: int) -> tuple[FragmentKey, bytes]:
+    """A fragment's key and its whole value (headers, then payload).
+
+    Raises:
+        DamagedEntryError: a part is missing or doesn't match its checksum.
+    """
+    prefix = SEQUENCE.pack(sequence)
+    parts: list[bytes] = []
+    first: bytes | None = None
+    with transaction.cursor(db=databases["spans"]) as cursor:
+        found = cursor.set_range(prefix)
+        while found and cursor.key().startswith(prefix):
+            first = first or cursor.key()
+            parts.append(check_chunk(cursor.value(), sequence))
+            found = cursor.next()
+    if first is None:
+        raise DamagedEntryError(f"journal entry {sequence} is missing")
+    return parse_fragment_key(first), parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def read_batch(transaction: LmdbTransaction, databases: Databases, batch_id: UUID) -> SealedBatch | None:
+    """A sealed batch, or None when it was completed."""
+    stored = transaction.get(batch_id.bytes, db=databases["seals"])
+    return decode_batch(stored) if stored else None
+
+
+def read_payloads(
+    transaction: LmdbTransaction, databases: Databases, task: SealedTask
+) -> list[tuple[int, bytes, tuple[int, ...]]]:
+    """(arrival ns, OTLP TracesData, positions) of each fragment that holds spans of the task."""
+    payloads = []
+    for member in task.members:
+        key, value = read_fragment(transaction, databases, member.sequence)
+        payloads.append((key.arrived, value[HEADER.size * key.spans :], member.positions))
+    return payloads
 
 
 class JournalReader:

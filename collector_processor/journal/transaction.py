@@ -15,7 +15,6 @@ from collector_processor.journal.format import (
     DeadLetter,
     FragmentKey,
     UndecodableSpan,
-    check_chunk,
     chunks,
     fragment_key,
     pack_links,
@@ -24,6 +23,7 @@ from collector_processor.journal.format import (
     positions_mask,
     split_value,
 )
+from collector_processor.journal.reader import decode_batch, read_batch, read_fragment, read_payloads
 from collector_processor.model.stages import (
     HEADER,
     Applied,
@@ -46,51 +46,6 @@ MAX_UNDECODABLE: Final = 10_000
 """Undecodable spans kept raw; beyond that they are only counted."""
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode_batch = msgspec.msgpack.Decoder(SealedBatch).decode
-_decode_counters = msgspec.msgpack.Decoder(Counters).decode
-
-
-def read_counters(transaction: LmdbTransaction, databases: Databases) -> Counters:
-    """The counters as last committed."""
-    stored = transaction.get(b"counters", db=databases["meta"])
-    return _decode_counters(stored) if stored else Counters()
-
-
-def read_fragment(transaction: LmdbTransaction, databases: Databases, sequence: int) -> tuple[FragmentKey, bytes]:
-    """A fragment's key and its whole value (headers, then payload).
-
-    Raises:
-        DamagedEntryError: a part is missing or doesn't match its checksum.
-    """
-    prefix = SEQUENCE.pack(sequence)
-    parts: list[bytes] = []
-    first: bytes | None = None
-    with transaction.cursor(db=databases["spans"]) as cursor:
-        found = cursor.set_range(prefix)
-        while found and cursor.key().startswith(prefix):
-            first = first or cursor.key()
-            parts.append(check_chunk(cursor.value(), sequence))
-            found = cursor.next()
-    if first is None:
-        raise DamagedEntryError(f"journal entry {sequence} is missing")
-    return parse_fragment_key(first), parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def read_batch(transaction: LmdbTransaction, databases: Databases, batch_id: UUID) -> SealedBatch | None:
-    """A sealed batch, or None when it was completed."""
-    stored = transaction.get(batch_id.bytes, db=databases["seals"])
-    return _decode_batch(stored) if stored else None
-
-
-def read_payloads(
-    transaction: LmdbTransaction, databases: Databases, task: SealedTask
-) -> list[tuple[int, bytes, tuple[int, ...]]]:
-    """(arrival ns, OTLP TracesData, positions) of each fragment that holds spans of the task."""
-    payloads = []
-    for member in task.members:
-        key, value = read_fragment(transaction, databases, member.sequence)
-        payloads.append((key.arrived, value[HEADER.size * key.spans :], member.positions))
-    return payloads
 
 
 class Transaction:
@@ -150,7 +105,7 @@ class Transaction:
 
     def sealed_batches(self) -> Iterator[SealedBatch]:
         """Every batch that waits for a worker, oldest first."""
-        batches = [_decode_batch(value) for _, value in self._rows("seals", b"")]
+        batches = [decode_batch(value) for _, value in self._rows("seals", b"")]
         yield from sorted(batches, key=lambda batch: batch.sealed_at)
 
     def fragments(self) -> Iterator[tuple[Stored, int]]:

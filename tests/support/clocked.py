@@ -21,7 +21,8 @@ from collector_processor.config import Settings
 from collector_processor.convert.fold import FoldSettings
 from collector_processor.convert.union import unite
 from collector_processor.guard import GateSettings
-from collector_processor.journal.transaction import Transaction, read_batch, read_payloads
+from collector_processor.journal.reader import read_batch, read_payloads
+from collector_processor.journal.transaction import Transaction
 from collector_processor.model.stages import RawTask, Receipt, Signal
 from collector_processor.store.database import Database
 from collector_processor.store.figures import read_figures

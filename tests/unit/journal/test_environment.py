@@ -13,7 +13,8 @@ from collector_processor.errors import DamagedEntryError, JournalError, JournalI
 from collector_processor.journal.commit import GroupCommit
 from collector_processor.journal.environment import Environment
 from collector_processor.journal.format import CHUNK, check_chunk, chunks
-from collector_processor.journal.transaction import Transaction, read_counters, read_fragment
+from collector_processor.journal.reader import read_counters, read_fragment
+from collector_processor.journal.transaction import Transaction
 from collector_processor.model.stages import HEADER, Fragment, FragmentFlag
 
 SIZE = 1 << 20

@@ -21,7 +21,8 @@ from support.spans import Piece, request
 
 from collector_processor.app.front import SECOND, Front, Waiting
 from collector_processor.config import Settings
-from collector_processor.journal.transaction import Transaction, read_batch
+from collector_processor.journal.reader import read_batch
+from collector_processor.journal.transaction import Transaction
 from collector_processor.model.stages import HEADER, Applied, SealedBatch, SealKind, Signal, SpanKey
 
 TREE = [
