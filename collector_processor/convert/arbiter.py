@@ -238,7 +238,8 @@ class _Reading:
         sealed = self._sealed
         noticed = []
         if sealed.cyclic:
-            noticed.append(Anomaly(sealed.span_id.hex(), "parent_span_id", Problem.CYCLE, "parents form a circle"))
+            detail = "the parents above it form a circle"
+            noticed += [Anomaly(each.hex(), "parent_span_id", Problem.CYCLE, detail) for each in self._kinds]
         if sealed.children_given_away:
             detail = "spans below it waited longer than MAX_TASK_AGE and were handed on without it"
             noticed.append(Anomaly(sealed.span_id.hex(), "parent_span_id", Problem.CHILDREN_GIVEN_AWAY, detail))

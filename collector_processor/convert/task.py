@@ -12,7 +12,7 @@ from collector_processor.convert.decode import Decoded, decode
 from collector_processor.convert.parts import tenant_of
 from collector_processor.convert.source import describe
 from collector_processor.convert.union import arrange
-from collector_processor.model.facts import Facts
+from collector_processor.model.facts import Anomaly, Facts
 from collector_processor.model.stages import Converted, LifecycleFact, RawTask, SealKind, SpanKey, Stray
 
 _ADAPTER: Final[Adapter] = ArbiterAdapter()
@@ -38,6 +38,9 @@ def convert(raw: RawTask) -> Converted:
 def _strays(facts: Facts, decoded: Decoded) -> list[Stray]:
     """Return each lifecycle fact with what may lead to its task. A stray's key in hex is its fact's id."""
     found: tuple[LifecycleFact, ...] = (*facts.routings, *facts.executions, *facts.tool_calls, *facts.evaluations)
+    noticed: dict[str, list[Anomaly]] = {}
+    for anomaly in facts.anomalies:
+        noticed.setdefault(anomaly.span_id, []).append(anomaly)
     strays = []
     for fact in found:
         identity = bytes.fromhex(fact.fact_id)
@@ -49,6 +52,7 @@ def _strays(facts: Facts, decoded: Decoded) -> list[Stray]:
                 fact=msgspec.structs.replace(fact, joined=True),
                 namespace=describe(span.origin).source.service_namespace,
                 tenant=tenant_of(span.attributes),
+                anomalies=tuple(noticed.get(fact.span_id, ())),
             )
         )
     return strays

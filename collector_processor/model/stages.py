@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 
 from collector_processor.model.facts import (
+    Anomaly,
     Ending,
     EvaluationFact,
     ExecutionFact,
@@ -255,6 +256,7 @@ class Stray(NamedTuple):
     """A lifecycle fact without a task span above it, and what may lead to its task.
 
     `namespace` and `tenant` narrow the search by task id; `tenant` is hashed by the guard before it is stored.
+    `anomalies` tell what was cleaned in its span: they go with it to its record.
     """
 
     key: SpanKey
@@ -262,6 +264,7 @@ class Stray(NamedTuple):
     fact: LifecycleFact
     namespace: str | None
     tenant: str | None
+    anomalies: tuple[Anomaly, ...] = ()
 
 
 class Converted(NamedTuple):

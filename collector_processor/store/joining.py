@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from collector_processor.model.facts import EvaluationFact
+import msgspec
+
+from collector_processor.model.facts import Anomaly, EvaluationFact
 from collector_processor.model.stages import SpanKey, Stray
 from collector_processor.store.contribution import Contribution, decode_fact, fact_ids
 from collector_processor.store.database import Connection
@@ -77,6 +79,7 @@ def stray_of(row: Mapping[str, str]) -> Stray:
         fact,
         row["namespace"],
         row["tenant"],
+        msgspec.json.decode(row["anomalies"], type=tuple[Anomaly, ...]),
     )
 
 

@@ -14,9 +14,9 @@ from uuid import UUID
 
 import msgspec
 
-from collector_processor.model.facts import Facts
+from collector_processor.model.facts import Anomaly, Facts
 from collector_processor.model.record import BenchmarkDataPoint, State
-from collector_processor.model.stages import LifecycleFact, Revise, SpanKey
+from collector_processor.model.stages import LifecycleFact, Revise, SpanKey, Stray
 from collector_processor.store.contribution import Contribution, Unite, fact_ids, facts_of, span_ids, weight
 from collector_processor.store.rows import instant, withheld
 from collector_processor.store.tally import Tally
@@ -37,17 +37,22 @@ class Held(NamedTuple):
 
 
 class Brought(NamedTuple):
-    """What comes to a point: a batch's share, stray facts of the same batch, and stray facts that waited."""
+    """What comes to a point: a batch's share, stray facts of the same batch, and stray facts that waited.
+
+    `anomalies` are those of the spans behind the stray facts.
+    """
 
     contribution: Contribution | None = None
     arriving: Sequence[LifecycleFact] = ()
     waiting: Sequence[LifecycleFact] = ()
+    anomalies: tuple[Anomaly, ...] = ()
 
-    def plus(self, fact: LifecycleFact, *, waits: bool) -> Brought:
-        """The same and one more stray fact."""
+    def plus(self, stray: Stray, *, waits: bool) -> Brought:
+        """The same and one more stray."""
+        anomalies = self.anomalies + stray.anomalies
         if waits:
-            return self._replace(waiting=(*self.waiting, fact))
-        return self._replace(arriving=(*self.arriving, fact))
+            return self._replace(waiting=(*self.waiting, stray.fact), anomalies=anomalies)
+        return self._replace(arriving=(*self.arriving, stray.fact), anomalies=anomalies)
 
 
 class Key(NamedTuple):
@@ -168,7 +173,9 @@ def _take_in(before: Facts | None, brought: Brought, unite: Unite, merged: Merge
                 strays.append(fact)
     parts = [] if before is None else [before]
     if strays:
-        parts.append(facts_of(strays))
+        spans_of_strays = {stray.span_id for stray in strays}
+        noticed = tuple([each for each in brought.anomalies if each.span_id in spans_of_strays])
+        parts.append(msgspec.structs.replace(facts_of(strays), anomalies=noticed))
     if share is not None:
         news = fact_ids(share.facts) - known
         spans = span_ids(share.facts)

@@ -119,7 +119,7 @@ def _sort(
         for stray in strays:
             id_ = places.get(stray.fact.fact_id)
             if id_ is not None:
-                brought[id_] = brought.get(id_, Brought()).plus(stray.fact, waits=waits)
+                brought[id_] = brought.get(id_, Brought()).plus(stray, waits=waits)
     return brought
 
 
@@ -158,6 +158,7 @@ async def _insert_strays(connection: Connection, strays: Sequence[Stray]) -> fro
             "tenant": [stray.tenant for stray in strays],
             "spans": [weight(stray.fact) for stray in strays],
             "fact": [msgspec.json.encode(stray.fact).decode() for stray in strays],
+            "anomalies": [msgspec.json.encode(stray.anomalies).decode() for stray in strays],
         },
     )
     return frozenset(each["fact_id"] for each in await rows.fetchall())

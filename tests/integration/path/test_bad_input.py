@@ -95,6 +95,28 @@ def test_scores_that_are_no_numbers_are_null_and_flagged(processor):
     assert "evaluation.overallScore is not reported" in gates(record)["reported"]
 
 
+@pytest.mark.parametrize("first", ["task", "evaluation"])
+def test_a_score_that_is_no_number_is_flagged_wherever_its_evaluation_comes_from(processor, first):
+    mine = own(task(), route(), execution())
+    elsewhere = own(
+        evaluation(9, parent=0, attributes={a.EVALUATION_OVERALL_SCORE: math.nan, a.RUBRIC_TASK: 0.5}),
+        task_id=mine.task_id,
+    )
+    if first == "task":
+        processor.send(*mine.spans)
+        processor.flush()
+    processor.send(*elsewhere.spans)
+    processor.flush()
+    if first == "evaluation":
+        assert orphans(processor, elsewhere.trace_id)
+        processor.send(*mine.spans)
+        processor.flush()
+    record = processor.record(mine.task_id)
+    assert record["evaluation"]["overallScore"] is None
+    assert record["evaluation"]["rubricScores"]["task"] == 0.5
+    assert anomalies(record) == {(a.EVALUATION_OVERALL_SCORE, "not_finite")}
+
+
 def test_a_score_outside_its_range_is_kept_and_fails_a_gate(processor):
     mine = own(task(), route(), execution(), evaluation(attributes={a.EVALUATION_OVERALL_SCORE: 17.0}))
     processor.send(*mine.spans)
@@ -387,6 +409,8 @@ def test_a_circle_of_parents_is_told_from_its_task(processor):
     record = processor.record(mine.task_id)
     assert [call["spanId"] for call in record["facts"]["toolCalls"]] == [span_id(21).hex(), span_id(22).hex()]
     assert [call["joined"] for call in record["facts"]["toolCalls"]] == [True, True]
+    circle = [each for each in record["facts"]["anomalies"] if each["problem"] == "cycle"]
+    assert [each["spanId"] for each in circle] == [span_id(21).hex(), span_id(22).hex()]
 
 
 @pytest.mark.parametrize("shed_while_waiting", [False, True])

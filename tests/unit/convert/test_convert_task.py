@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from support.lifecycle import (
     RESOURCE,
@@ -92,12 +94,25 @@ def test_every_span_is_counted_or_undecodable(kind: SealKind) -> None:
 
 
 def test_what_the_assembler_noticed_is_on_the_record() -> None:
-    noticed = sealed(task(), *PARTS, ended_by=Ending.FLUSH, truncated=True, children_given_away=True, cyclic=True)
+    noticed = sealed(task(), *PARTS, ended_by=Ending.FLUSH, truncated=True, children_given_away=True)
     facts = convert(noticed).facts
     assert facts is not None
     assert (facts.ended_by, facts.truncated) == (Ending.FLUSH, True)
-    assert [each.problem for each in facts.anomalies] == [Problem.CHILDREN_GIVEN_AWAY, Problem.CYCLE]
-    assert {each.span_id for each in facts.anomalies} == {span_id(1).hex()}
+    (noticed_there,) = facts.anomalies
+    assert (noticed_there.span_id, noticed_there.problem) == (span_id(1).hex(), Problem.CHILDREN_GIVEN_AWAY)
+
+
+def test_what_was_noticed_of_a_stray_goes_with_it() -> None:
+    circle = (
+        tool_call(4, parent=5),
+        tool_call(5, parent=4, attributes={a.TURN_REWARD: math.nan}),
+        foreign(50, parent=5),
+    )
+    strays = convert(sealed(*circle, kind=SealKind.ORPHAN, cyclic=True)).strays
+    assert [{(each.span_id, each.problem) for each in stray.anomalies} for stray in strays] == [
+        {(span_id(4).hex(), Problem.CYCLE)},
+        {(span_id(5).hex(), Problem.CYCLE), (span_id(5).hex(), Problem.NOT_FINITE)},
+    ]
 
 
 def test_facts_know_their_span_and_times() -> None:

@@ -8,7 +8,7 @@ from support.facts import batch, closed, evaluation, revise, tool_call, whole
 from support.store import counts, id_of
 
 from collector_processor.convert.union import arrange, unite
-from collector_processor.model.facts import Facts
+from collector_processor.model.facts import Anomaly, Facts, Problem
 from collector_processor.model.record import FailedGate, Severity, State, Verdict
 from collector_processor.model.stages import SpanKey
 from collector_processor.store.contribution import Contribution, group
@@ -52,6 +52,13 @@ def test_strays_that_waited_came_before_what_comes_now():
     assert result.moved.in_points == 1
     assert tally(result) == {"duplicate": 2, "revised": 1}
     assert result.key.spans == 6
+
+
+def test_what_was_cleaned_in_a_stray_is_told_where_it_is_taken_in():
+    new, known = tool_call(span=6), RECORD.facts.tool_calls[0]
+    cleaned = [Anomaly(fact.span_id, "some.attribute", Problem.NUL_REMOVED) for fact in (new, known)]
+    result = merged(held(), waiting=(new,), arriving=(known,), anomalies=tuple(cleaned))
+    assert result.record.facts.anomalies == (cleaned[0],)
 
 
 def test_a_fact_made_of_an_event_is_news_but_no_span():

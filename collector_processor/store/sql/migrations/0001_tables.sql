@@ -120,6 +120,7 @@ CREATE TABLE benchmark_data.strays (
     traces bytea[] NOT NULL,
     spans smallint NOT NULL,
     fact jsonb,
+    anomalies jsonb NOT NULL,
     waiting_since timestamptz NOT NULL DEFAULT now(),
     id uuid,
     CHECK ((id IS NULL) = (fact IS NOT NULL))
@@ -127,6 +128,7 @@ CREATE TABLE benchmark_data.strays (
 COMMENT ON COLUMN benchmark_data.strays.id IS 'The point that it joined; null while it waits';
 COMMENT ON COLUMN benchmark_data.strays.parent_id IS 'Fact id of its parent span';
 COMMENT ON COLUMN benchmark_data.strays.traces IS 'Its own trace and those it links to';
+COMMENT ON COLUMN benchmark_data.strays.anomalies IS 'What was cleaned in its span; goes with the fact to its record';
 COMMENT ON COLUMN benchmark_data.strays.spans IS '1 for a span, 0 for an event or log record of one';
 CREATE INDEX strays_traces ON benchmark_data.strays USING gin (traces);
 CREATE INDEX strays_task ON benchmark_data.strays USING hash (task_id) WHERE id IS NULL;

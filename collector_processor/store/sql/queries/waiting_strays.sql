@@ -1,5 +1,5 @@
 -- A page of waiting strays whose task, traces or parent are known by now; what another transaction joins is left to it.
-SELECT fact_id, parent_id, kind, namespace, tenant, fact::text AS fact, id
+SELECT fact_id, parent_id, kind, namespace, tenant, fact::text AS fact, anomalies::text AS anomalies, id
 FROM benchmark_data.strays AS stray
 WHERE
     id IS NULL
