@@ -93,7 +93,7 @@ def _is_super_call(plan: Plan, instance: Any, ancestor: LifecycleSpan | None) ->
     # The nearest unfinished call of this target on this object: a different function there means that this one is
     # its overridden method; the same function means recursion, which is a span of its own.
     while ancestor is not None:
-        if not ancestor.finished and ancestor.instance is instance and ancestor.plan.target is plan.target:
+        if not ancestor.finished and ancestor.instance is instance and ancestor.plan.target == plan.target:
             return ancestor.plan.function is not plan.function
         ancestor = ancestor.parent
     return False

@@ -86,7 +86,8 @@ class Targets:
         def wrap_targets(module: ModuleType) -> None:
             if not self._active:
                 return
-            for target in self._pending.pop(name, ()):
+            # In reverse: where one callable is a task and an execution, the task is the outer span.
+            for target in reversed(self._pending.pop(name, [])):
                 try:
                     self._patches.apply(target, module)
                 except TargetError as error:

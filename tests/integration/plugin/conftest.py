@@ -1,0 +1,170 @@
+"""A real OTLP receiver on loopback, and applications run under a real `opentelemetry-instrument`."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
+    TraceServiceServicer,
+    add_TraceServiceServicer_to_server,
+)
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+HERE = Path(__file__).parent
+
+
+def plain(value: AnyValue) -> Any:
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return [plain(item) for item in value.array_value.values]
+    return getattr(value, kind) if kind else None
+
+
+@dataclass
+class Received:
+    """A span as it came over the wire."""
+
+    span: Span
+    scope: str
+    service: str
+
+    @property
+    def name(self) -> str:
+        return self.span.name
+
+    @property
+    def word(self) -> str:
+        return self.span.name.split(" ")[0]
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        return {pair.key: plain(pair.value) for pair in self.span.attributes}
+
+    @property
+    def events(self) -> list[tuple[str, dict[str, Any]]]:
+        return [(e.name, {pair.key: plain(pair.value) for pair in e.attributes}) for e in self.span.events]
+
+
+@dataclass
+class Receiver:
+    """Keeps what was sent to it."""
+
+    url: str
+    spans: list[Received] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+
+    def take(self, request: ExportTraceServiceRequest, headers: dict[str, str]) -> None:
+        self.headers.append(headers)
+        for resource in request.resource_spans:
+            service = {p.key: plain(p.value) for p in resource.resource.attributes}.get("service.name", "")
+            for scope in resource.scope_spans:
+                self.spans += [Received(span, scope.scope.name, service) for span in scope.spans]
+
+    def named(self, word: str) -> list[Received]:
+        return sorted((s for s in self.spans if s.word == word), key=lambda s: s.span.start_time_unix_nano)
+
+    def one(self, word: str) -> Received:
+        (found,) = self.named(word)
+        return found
+
+
+@pytest.fixture
+def http_receiver() -> Iterator[Callable[[], Receiver]]:
+    servers: list[ThreadingHTTPServer] = []
+
+    def start() -> Receiver:
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.headers.get("Content-Encoding") == "gzip":
+                    body = gzip.decompress(body)
+                assert self.path == "/v1/traces"
+                receiver.take(
+                    ExportTraceServiceRequest.FromString(body), {k.lower(): v for k, v in self.headers.items()}
+                )
+                reply = ExportTraceServiceResponse().SerializeToString()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/x-protobuf")
+                self.send_header("Content-Length", str(len(reply)))
+                self.end_headers()
+                self.wfile.write(reply)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        servers.append(server)
+        receiver = Receiver(f"http://127.0.0.1:{server.server_port}")
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return receiver
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def grpc_receiver() -> Iterator[Receiver]:
+    server = grpc.server(ThreadPoolExecutor(2))
+    receiver = Receiver(f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}")
+
+    class Service(TraceServiceServicer):
+        def Export(  # noqa: N802 - gRPC calls it by this name
+            self, request: ExportTraceServiceRequest, context: grpc.ServicerContext
+        ) -> Any:
+            receiver.take(request, {key: str(value) for key, value in context.invocation_metadata()})
+            return ExportTraceServiceResponse()
+
+    add_TraceServiceServicer_to_server(Service(), server)
+    server.start()
+    yield receiver
+    server.stop(None).wait()
+
+
+@pytest.fixture
+def instrumented(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs `opentelemetry-instrument python …` with the arbiter in its path and exactly these variables."""
+
+    def run(*command: str, check: bool = True, **environ: str) -> subprocess.CompletedProcess[str]:
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "PYTHON"))}
+        inherited["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{inherited.get('PATH', '')}"
+        finished = subprocess.run(
+            ["opentelemetry-instrument", sys.executable, *command],
+            env={
+                **inherited,
+                "PYTHONPATH": str(HERE),
+                "OTEL_SERVICE_NAME": "arbiter",
+                "OTEL_TRACES_EXPORTER": "none",
+                "OTEL_METRICS_EXPORTER": "none",
+                "OTEL_LOGS_EXPORTER": "none",
+                "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+                **environ,
+            },
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+        assert not check or finished.returncode == 0, finished.stderr
+        return finished
+
+    return run
