@@ -165,9 +165,9 @@ class Verdict:
     commit_hash: str = "0123456789abcdef"
 
 
-def plain() -> ModuleType:
+def plain() -> Any:
     """The arbiter as its authors wrote it, fresh each time: the plugin wraps what it finds in the module."""
-    arbiter = ModuleType("arbiter")
+    arbiter: Any = ModuleType("arbiter")
 
     def read(path: str, number: int) -> ToolResult:
         wait()
@@ -184,7 +184,7 @@ def plain() -> ModuleType:
     def evaluate(task: Task, result: Outcome) -> Verdict:
         return Verdict()
 
-    def handle(task: Task) -> Verdict:
+    def handle(task: Task) -> Any:
         decision = arbiter.route(task)
         return arbiter.evaluate(task, arbiter.execute(decision.agent, task))
 
@@ -204,7 +204,7 @@ def plain() -> ModuleType:
         await asyncio.sleep(0)
         return Verdict()
 
-    async def handle_async(task: Task) -> Verdict:
+    async def handle_async(task: Task) -> Any:
         decision = await arbiter.route_async(task)
         return await arbiter.evaluate_async(task, await arbiter.execute_async(decision.agent, task))
 
@@ -227,9 +227,9 @@ def set_at_once(span: Any, attributes: dict[str, Any]) -> None:
     span.set_attributes(attributes)
 
 
-def by_hand(tracer: Tracer, record: Callable[[Any, dict[str, Any]], None] = set_one_by_one) -> ModuleType:
+def by_hand(tracer: Tracer, record: Callable[[Any, dict[str, Any]], None] = set_one_by_one) -> Any:
     """The same arbiter with its spans written by hand; what is known at the start is given at the start."""
-    arbiter = ModuleType("arbiter")
+    arbiter: Any = ModuleType("arbiter")
     span = tracer.start_as_current_span
 
     def read(path: str, number: int, task: Task) -> ToolResult:
@@ -260,7 +260,7 @@ def by_hand(tracer: Tracer, record: Callable[[Any, dict[str, Any]], None] = set_
             record(current, evaluate_end(verdict))
             return verdict
 
-    def handle(task: Task) -> Verdict:
+    def handle(task: Task) -> Any:
         with span(f"task {task.type}", attributes=task_start(task)) as current:
             decision = arbiter.route(task)
             verdict = arbiter.evaluate(task, arbiter.execute(decision.agent, task))
@@ -296,7 +296,7 @@ def by_hand(tracer: Tracer, record: Callable[[Any, dict[str, Any]], None] = set_
             record(current, evaluate_end(verdict))
             return verdict
 
-    async def handle_async(task: Task) -> Verdict:
+    async def handle_async(task: Task) -> Any:
         with span(f"task {task.type}", attributes=task_start(task)) as current:
             decision = await arbiter.route_async(task)
             verdict = await arbiter.evaluate_async(task, await arbiter.execute_async(decision.agent, task))

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
+from typing import Any
 
 from benchmarks import arbiters
 from benchmarks.arbiters import Task, by_hand, plain, set_at_once, set_one_by_one
@@ -50,7 +51,7 @@ class Discard(SpanExporter):
         pass
 
 
-def instrumented(provider: TracerProvider) -> ModuleType:
+def instrumented(provider: TracerProvider) -> Any:
     RUNTIME.configure(Settings(), provider)
     arbiter, patches = plain(), Patches()
     for kind, name in NAMES.items():
@@ -66,10 +67,13 @@ WAYS: dict[str, Callable[[TracerProvider], ModuleType]] = {
 }
 
 
+Described = tuple[str, dict[str, object], list[object]]
+
+
 def same_spans() -> int:
     """All ways emit the same names, attributes and events; return how many attributes a task has."""
 
-    def emitted(make: Callable[[TracerProvider], ModuleType], run: Callable[[ModuleType], object]) -> list[object]:
+    def emitted(make: Callable[[TracerProvider], ModuleType], run: Callable[[ModuleType], object]) -> list[Described]:
         exporter = InMemorySpanExporter()
         provider = TracerProvider()
         provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -87,9 +91,9 @@ def same_spans() -> int:
     return count
 
 
-def described(span: ReadableSpan) -> tuple[str, dict[str, object], list[object]]:
+def described(span: ReadableSpan) -> Described:
     varying = {"arbiter.emitter.id", "arbiter.emitter.sequence", "arbiter.collection.overhead_ms"}
-    attributes = {
+    attributes: dict[str, object] = {
         # An async function's fallback name is its own.
         key: "-" if key in varying else value.removesuffix("_async") if isinstance(value, str) else value
         for key, value in (span.attributes or {}).items()
@@ -181,9 +185,9 @@ def main() -> int:
         added = p99["plugin"] - p99["documented"]
         missed |= ratio > MAX_CPU_RATIO or added > MAX_P99_MS
         print(
-            f"plugin, {name:18} CPU {cpu['plugin']:.0f} µs a task, by hand as documented {cpu['documented']:.0f}, with "
-            f"one dict {cpu['one dict']:.0f}: {ratio:.2f} x (goal {MAX_CPU_RATIO}), {strict:.2f} x; p99 {added:+.2f} ms "
-            f"over by hand (goal {MAX_P99_MS})"
+            f"plugin, {name:18} CPU {cpu['plugin']:.0f} µs a task, by hand as documented {cpu['documented']:.0f}, "
+            f"with one dict {cpu['one dict']:.0f}: {ratio:.2f} x (goal {MAX_CPU_RATIO}), {strict:.2f} x; "
+            f"p99 {added:+.2f} ms over by hand (goal {MAX_P99_MS})"
         )
     ThreadingInstrumentor().uninstrument()
     return int(missed)

@@ -6,6 +6,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass
@@ -27,7 +28,7 @@ class Agent:
     provider: str = "local"
     model_family: str = "rules"
 
-    def run(self, task: Task, pool: ThreadPoolExecutor | None = None) -> dict:
+    def run(self, task: Task, pool: ThreadPoolExecutor | None = None) -> dict[str, Any]:
         if task.type == "impossible":
             raise RuntimeError(f"{self.name} can't do {task.id}")
         text = read_file("/src/x.py") if pool is None else pool.submit(read_file, "/src/x.py").result()
@@ -47,7 +48,7 @@ AGENTS = [Agent("a-1", "Ada", "m-1"), Agent("a-2", "Bob", "m-2")]
 @dataclass
 class Decision:
     agent: Agent
-    alternatives: list[dict]
+    alternatives: list[dict[str, Any]]
     strategy: str = "capability-match"
     confidence: float = 0.75
     rationale: str = "it fits"
@@ -73,7 +74,7 @@ def read_file(path: str) -> str:
 class Evaluator:
     name = "rubric"
 
-    async def evaluate(self, result: dict) -> dict:
+    async def evaluate(self, result: dict[str, Any]) -> dict[str, Any]:
         await asyncio.sleep(0)
         return {
             "overall_score": 0.875,
@@ -87,12 +88,12 @@ class Arbiter:
     def __init__(self) -> None:
         self.router, self.evaluator = FirstRouter(), Evaluator()
 
-    async def handle(self, task: Task) -> dict:
+    async def handle(self, task: Task) -> dict[str, Any]:
         decision = self.router.route(task)
         result = await asyncio.to_thread(decision.agent.run, task)
         return await self.evaluator.evaluate(result)
 
-    def handle_sync(self, task: Task) -> dict:
+    def handle_sync(self, task: Task) -> dict[str, Any]:
         with ThreadPoolExecutor(1) as pool:
             return self.router.route(task).agent.run(task, pool)
 
@@ -112,7 +113,7 @@ def main() -> None:
     except RuntimeError as error:
         print(error)
     # An evaluator on a thread of its own that was there before the task, later.
-    results: queue.Queue = queue.Queue()
+    results: queue.Queue[dict[str, Any]] = queue.Queue()
     worker = threading.Thread(target=lambda: asyncio.run(arbiter.evaluator.evaluate(results.get())))
     worker.start()
     results.put(result)

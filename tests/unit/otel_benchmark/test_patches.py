@@ -2,6 +2,7 @@
 
 import abc
 import gc
+import textwrap
 import weakref
 from typing import Protocol
 
@@ -11,6 +12,12 @@ from otel_benchmark import attributes as a
 from otel_benchmark.attributes import Kind
 from otel_benchmark.environment import Target
 from otel_benchmark.patches import TargetError
+
+
+def define(module, source):
+    """Execute source in the module, later than the wrapping."""
+    exec(textwrap.dedent(source), module.__dict__)
+
 
 CLASSES = """
 import abc
@@ -76,15 +83,16 @@ class Delegating(Router):
 def test_a_subclass_defined_later_is_wrapped(telemetry, host):
     module = host(CLASSES, route="Router.route")
 
-    class Late(module.Router):
-        def route(self, task):
-            return "late+" + super().route(task)
-
-    class Later(Late):
-        def route(self, task):
-            return "later+" + super().route(task)
-
-    assert Later().route({}) == "later+late+base"
+    define(
+        module,
+        """
+        class Late(Router):
+            def route(self, task): return "late+" + super().route(task)
+        class Later(Late):
+            def route(self, task): return "later+" + super().route(task)
+        """,
+    )
+    assert module.Later().route({}) == "later+late+base"
     assert len(telemetry.spans) == 1
 
 
@@ -103,15 +111,16 @@ def test_the_hosts_own_init_subclass_goes_on(telemetry, host):
         execute="Base.run",
     )
 
-    class Late(module.Base, label="x"):
-        def run(self, task):
-            return "late"
-
-    class Hidden(module.Closed):
-        def run(self, task):
-            return "hidden"
-
-    assert (Late().run({}), Hidden().run({})) == ("late", "hidden")
+    define(
+        module,
+        """
+        class Late(Base, label="x"):
+            def run(self, task): return "late"
+        class Hidden(Closed):
+            def run(self, task): return "hidden"
+        """,
+    )
+    assert (module.Late().run({}), module.Hidden().run({})) == ("late", "hidden")
     assert len(telemetry.spans) == 2
     assert module.registered == [("Closed", None), ("Late", "x"), "closed"]
 
@@ -133,15 +142,16 @@ def test_abstract_methods_stay_abstract_and_protocols_work(telemetry, host):
     with pytest.raises(TypeError, match="abstract"):
         module.Abstract()
 
-    class Concrete(module.Abstract):
-        def run(self, task):
-            return 1
-
-    class Judge(module.Spoken):
-        def judge(self, task):
-            return 0.5
-
-    assert (Concrete().run({}), Judge().judge({})) == (1, 0.5)
+    define(
+        module,
+        """
+        class Concrete(Abstract):
+            def run(self, task): return 1
+        class Judge(Spoken):
+            def judge(self, task): return 0.5
+        """,
+    )
+    assert (module.Concrete().run({}), module.Judge().judge({})) == (1, 0.5)
     assert len(telemetry.spans) == 2
     assert issubclass(module.Abstract, abc.ABC)
     assert issubclass(module.Spoken, Protocol)
@@ -229,11 +239,9 @@ def test_everything_is_put_back(telemetry, host):
     )
     held = module.f
 
-    class Late(module.Router):
-        def route(self, task):
-            return "late"
-
-    wrapped = {cls: dict(vars(cls)) for cls in (module.Router, module.Greedy, module.Silent, module.Tools, Late)}
+    define(module, "class Late(Router):\n    def route(self, task): return 'late'")
+    classes = (module.Router, module.Greedy, module.Silent, module.Tools, module.Late)
+    wrapped = {cls: dict(vars(cls)) for cls in classes}
     module.patches.undo()
     assert "route" not in vars(module.Silent)
     assert "__init_subclass__" not in vars(module.Router)
@@ -243,7 +251,7 @@ def test_everything_is_put_back(telemetry, host):
                 assert vars(cls).get(name) is not value
     assert not hasattr(module.f, "__otel_benchmark_plan__")
     assert held({}) == 1
-    assert Late().route({}) == "late"
+    assert module.Late().route({}) == "late"
     module.one({})
     module.Router().route({})
     assert telemetry.spans == []
@@ -263,11 +271,8 @@ def test_what_somebody_else_patched_over_is_left_alone(telemetry, host):
 def test_classes_that_the_host_drops_are_not_kept_alive(telemetry, host):
     module = host(CLASSES, route="Router.route")
 
-    class Dropped(module.Router):
-        def route(self, task):
-            return ""
-
-    gone = weakref.ref(Dropped)
-    del Dropped
+    define(module, "class Dropped(Router):\n    def route(self, task): return ''")
+    gone = weakref.ref(module.Dropped)
+    del module.Dropped
     gc.collect()
     assert gone() is None

@@ -142,8 +142,8 @@ def test_the_instrumentor_never_raises(telemetry, caplog):
 
 
 def test_an_endpoint_adds_a_span_processor_once_the_sdk_is_there(telemetry, caplog):
-    added = []
-    telemetry.provider.add_span_processor = added.append  # type: ignore[method-assign]
+    added: list[object] = []
+    telemetry.provider.add_span_processor = added.append
     settings = Settings(endpoint="http://127.0.0.1:4318")
     BenchmarkInstrumentor().instrument(settings=settings, tracer_provider=telemetry.provider)
     BenchmarkInstrumentor().uninstrument()

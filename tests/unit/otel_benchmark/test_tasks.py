@@ -6,10 +6,11 @@ import logging
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from opentelemetry import trace
-from opentelemetry.context import Context
+from opentelemetry.context import Context, get_current
 from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
@@ -160,7 +161,8 @@ def test_an_endless_chain_of_tasks_holds_no_past(telemetry):
         with task(id=str(number)):
             if number < 50:
                 following.append(asyncio.create_task(work(number + 1)))
-            active, depth = trace.context_api.get_current().get(LIFECYCLE_KEY), 0
+            active: Any = get_current().get(LIFECYCLE_KEY)
+            depth = 0
             while active is not None:
                 active, depth = active.parent, depth + 1
             depths.append(depth)
@@ -314,4 +316,4 @@ def test_a_broken_span_processor_of_somebody_else_does_not_reach_the_host(teleme
         assert [getattr(module, moment)() for _ in range(3)] == [5, 5, 5]
     assert len([record for record in caplog.records if record.name.startswith("otel_benchmark")]) == 1
     runtime._reported.clear()
-    assert trace.context_api.get_current() == Context()
+    assert get_current() == Context()
