@@ -22,6 +22,7 @@ from collector_processor.app.admin import admin_app
 from collector_processor.app.control import ControlServer
 from collector_processor.app.database import DatabaseKeeper
 from collector_processor.app.front import Front
+from collector_processor.app.memory import collect_seldom
 from collector_processor.app.monitor import Monitor
 from collector_processor.app.protocol import Begin
 from collector_processor.app.workers import WorkerPool
@@ -174,6 +175,7 @@ def run(settings: Settings) -> int:
     configure(settings)
     # The account that stands in for root under PostgreSQL must pass through; what is inside is closed to it.
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o711 if os.geteuid() == 0 else 0o700)
+    collect_seldom()
     return uvloop.run(_run(settings))
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import uvloop
 
+from collector_processor.app.memory import collect_seldom
 from collector_processor.app.pipeline import Pipeline
 from collector_processor.app.protocol import (
     Apply,
@@ -120,6 +121,7 @@ def main() -> None:
     """Entry point of `python -m collector_processor.app.worker`."""
     # Ctrl-C reaches the whole process group of a terminal; the front decides when a worker ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    collect_seldom()
     output = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print must not break the protocol
     try:

@@ -95,12 +95,9 @@ class Assembler:
             known = arrival.known
             shared = NOTHING_KNOWN if known is not None and not (known.closed or known.links) else known
             trace = self._traces[stored.trace_id] = Trace(shared)
-            entry = Entry(stored, arrival.duplicates, None)
-        else:
-            entry = Entry(stored, arrival.duplicates, headers)
-            if trace.ids is not None:
-                trace.ids.update(headers[start : start + 8] for start in range(0, len(headers), HEADER.size))
-        trace.entries.append(entry)
+        elif trace.ids is not None:
+            trace.ids.update(headers[start : start + 8] for start in range(0, len(headers), HEADER.size))
+        trace.entries.append(Entry(stored, arrival.duplicates, headers))
         self._touch(stored, trace)
 
     def restore(self, stored: Stored, taken: int) -> None:

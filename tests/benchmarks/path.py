@@ -12,6 +12,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from support.lifecycle import usual_task, whole_task
 
 from collector_processor.app.control import ask
+from collector_processor.assemble.wire import split
 
 CONNECTIONS = 4
 
@@ -87,13 +89,13 @@ def send(port: int, bodies: Sequence[bytes]) -> None:
         raise SystemExit(errors[0])
 
 
-def serve(folder: Path) -> Iterator[tuple[psutil.Process, int]]:
+def serve(folder: Path) -> Iterator[tuple[psutil.Process, int, int]]:
     """A processor of its own; it is gone when the iterator is."""
     environment = os.environ | {
         "COLLECTOR_PROCESSOR_DATA_DIR": str(folder),
         "COLLECTOR_PROCESSOR_OTLP_GRPC": "",
         "COLLECTOR_PROCESSOR_OTLP_HTTP": "127.0.0.1:0",
-        "COLLECTOR_PROCESSOR_ADMIN": "",
+        "COLLECTOR_PROCESSOR_ADMIN": "127.0.0.1:0",
         "COLLECTOR_PROCESSOR_GRACE": "2s",
         "COLLECTOR_PROCESSOR_FLUSH_RECORDS": "1000",
         "COLLECTOR_PROCESSOR_LOG_LEVEL": "warning",
@@ -104,10 +106,23 @@ def serve(folder: Path) -> Iterator[tuple[psutil.Process, int]]:
     try:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
-        yield psutil.Process(process.pid), int(ready["otlp_http"].rpartition(":")[2])
+        yield psutil.Process(process.pid), _port(ready["otlp_http"]), _port(ready["admin"])
     finally:
         process.terminate()
         process.wait(60)
+
+
+def _port(address: str) -> int:
+    return int(address.rpartition(":")[2])
+
+
+def stages(admin: int) -> dict[str, float]:
+    """Seconds of the worker so far by stage, as its processor tells; storing includes the wait for PostgreSQL."""
+    connection = http.client.HTTPConnection("127.0.0.1", admin)
+    connection.request("GET", "/metrics")
+    told = connection.getresponse().read().decode()
+    connection.close()
+    return {name: float(spent) for name, spent in re.findall(r'batch_duration_seconds_sum{stage="(\w+)"} (\S+)', told)}
 
 
 def measure(title: str, tasks: int, foreign: int, task: Callable[[], bytes] = usual_task) -> None:
@@ -125,9 +140,10 @@ def measure(title: str, tasks: int, foreign: int, task: Callable[[], bytes] = us
     walked = spans / (time.process_time() - began)
     with tempfile.TemporaryDirectory(prefix="otel-benchmark-bench-") as folder:
         Path(folder).chmod(0o755)
-        for front, port in serve(Path(folder)):
+        for front, port, admin in serve(Path(folder)):
             send(port, list(requests(200, foreign, task)))
             ask(Path(folder), "flush", timeout=60)
+            earlier = stages(admin)
             before, wall = cpu(front, Path(folder)), time.perf_counter()
             send(port, bodies)
             acknowledged = time.perf_counter() - wall
@@ -136,6 +152,7 @@ def measure(title: str, tasks: int, foreign: int, task: Callable[[], bytes] = us
             status = ask(Path(folder), "status")
             stored = time.perf_counter() - wall
             after = cpu(front, Path(folder))
+            worked = {name: spent - earlier[name] for name, spent in stages(admin).items()}
     points = next(each["terms"] for each in status["equations"] if each["name"] == "records")
     assert points["accepted"] + points["quarantined"] == tasks + 200, points
     took = Cpu(*(after[place] - before[place] for place in range(3)))
@@ -149,6 +166,11 @@ def measure(title: str, tasks: int, foreign: int, task: Callable[[], bytes] = us
         print(f"  {what:<30} {rate:10,.0f}   {rate / parse:.2f} x the parse, {rate / walked:.2f} x the dicts")
     for name, seconds in zip(Cpu._fields, took, strict=True):
         print(f"    {name:<10}{seconds / spans * 1e6:8.2f} µs a span{seconds / tasks * 1e6:9.0f} µs a task")
+    began = time.process_time()
+    for body in bodies:
+        split(body)
+    parts = {"check and split": time.process_time() - began, **worked}
+    print("  stages, µs a span: " + ", ".join(f"{name} {spent / spans * 1e6:.2f}" for name, spent in parts.items()))
     print(f"  wall: acknowledged {spans / acknowledged:,.0f} spans a second, stored {spans / stored:,.0f}")
 
 
