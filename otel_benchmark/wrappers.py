@@ -2,7 +2,8 @@
 
 A coroutine function stays a native one, so do generator and async generator functions; name, signature and
 attributes are the original's, and the wrapper pickles by its name as the original did. What a plain function
-returns is looked at: a coroutine, generator or future keeps the span open until it ends.
+returns is looked at: a coroutine, generator or future keeps the span open until it ends. One difference remains: a
+coroutine or generator function called with wrong arguments raises its TypeError at the first step, not at the call.
 """
 
 from __future__ import annotations
