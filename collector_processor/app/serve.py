@@ -26,7 +26,7 @@ from collector_processor.app.memory import collect_seldom
 from collector_processor.app.monitor import Monitor
 from collector_processor.app.protocol import Begin
 from collector_processor.app.workers import WorkerPool
-from collector_processor.config import Address, Settings
+from collector_processor.config import EMBEDDED, Address, Settings
 from collector_processor.errors import ControlError, MigrationError
 from collector_processor.receive.admission import Admission, Limits
 from collector_processor.receive.http_server import HttpServer
@@ -36,7 +36,8 @@ from collector_processor.telemetry import configure, exposition, get_logger, reg
 
 log = get_logger(__name__)
 
-DATABASE_PATIENCE: Final = 15.0
+EMBEDDED_PATIENCE: Final = 15.0
+OTHER_PATIENCE: Final = 2.0
 """How long the ready line waits for the database, so that it can name it. Requests are taken before."""
 
 
@@ -84,7 +85,7 @@ class Processor:
             await self.database.bring_up()
         except MigrationError as error:
             self.fault = str(error)
-            log.exception("database: it can't be used by this program")
+            log.critical("database: it can't be used by this program", problem=str(error))
             return
         self.pool.start(self.settings.workers)
 
@@ -188,7 +189,8 @@ async def _run(settings: Settings) -> int:
     try:
         await processor.start()
         waiting = asyncio.create_task(asked.wait())
-        arriving = asyncio.create_task(processor.wait_for_database(DATABASE_PATIENCE))
+        patience = EMBEDDED_PATIENCE if settings.database_url == EMBEDDED else OTHER_PATIENCE
+        arriving = asyncio.create_task(processor.wait_for_database(patience))
         await asyncio.wait({waiting, arriving}, return_when=asyncio.FIRST_COMPLETED)
         arriving.cancel()
         if not asked.is_set():
