@@ -155,11 +155,13 @@ def _read(kind: Kind, section: Any, patches: Patches) -> SectionReport:
     args, kwargs = list(call.get("args", [])), dict(call.get("kwargs", {}))
     error = Exception(str(call["exception"])) if call.get("exception") is not None else None
     plan = patches.plan(kind)
-    bound = plan.bound if plan is not None else "self" in call
+    bound = plan.owned if plan is not None else "self" in call
     if plan is None:
         names = [Parameter(name, None) for name in kwargs]
         parameters = [Parameter("", index + int(bound)) for index in range(len(args))]
-        plan = Plan(RUNTIME.vocabulary(kind), kind, None, Signature((*parameters, *names), False, bound), None)
+        plan = Plan(
+            RUNTIME.vocabulary(kind), kind, None, Signature((*parameters, *names), owned=bound, bound=bound), None
+        )
     given = (call.get("self"), *args) if bound else tuple(args)
     out: dict[str, Any] = {}
     plan.read_inputs(given, kwargs, out)

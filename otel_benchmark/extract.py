@@ -80,6 +80,8 @@ class Reader:
             try:
                 plan = plans.get(kind)
                 if plan is None:
+                    if len(plans) >= _MAX_SHAPES:
+                        plans.clear()  # a host that makes classes as it goes: keep none of them alive
                     plan = plans[kind] = self._plan_for(kind)
                 plan(value, out)
             except Exception:  # noqa: BLE001 - host code behind a look-up may raise anything: read name by name

@@ -52,12 +52,14 @@ class Signature:
     """A function's parameters without `self`; `open_ended` takes any keyword besides."""
 
     parameters: tuple[Parameter, ...]
-    open_ended: bool
-    bound: bool
+    open_ended: bool = False
+    owned: bool = False
+    """Whether args[0] is `self` or the class of a class method."""
+    bound: bool = False
     """Whether args[0] is `self`."""
 
 
-def signature_of(function: Any, *, skip_first: bool, bound: bool) -> Signature:
+def signature_of(function: Any, *, owned: bool = False, bound: bool = False) -> Signature:
     """Return the parameters that tell what a call is about; any callable is welcome, one without a signature too."""
     try:
         declared = list(inspect.signature(function).parameters.values())
@@ -66,16 +68,16 @@ def signature_of(function: Any, *, skip_first: bool, bound: bool) -> Signature:
     parameters: list[Parameter] = []
     for index, parameter in enumerate(declared):
         default = None if parameter.default is inspect.Parameter.empty else parameter.default
-        if parameter.kind is parameter.VAR_POSITIONAL and index <= int(skip_first):
-            parameters.append(Parameter("", max(index, int(skip_first))))
+        if parameter.kind is parameter.VAR_POSITIONAL and index <= int(owned):
+            parameters.append(Parameter("", max(index, int(owned))))
         elif parameter.kind is parameter.KEYWORD_ONLY:
             parameters.append(Parameter(parameter.name, None, default))
         elif parameter.kind in {parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD} and not (
-            skip_first and index == 0
+            owned and index == 0
         ):
             parameters.append(Parameter(parameter.name, index, default))
     open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in declared)
-    return Signature(tuple(parameters), open_ended, bound)
+    return Signature(tuple(parameters), open_ended, owned, bound)
 
 
 def roles_of(kind: Kind, signature: Signature) -> dict[Root, list[Parameter]]:

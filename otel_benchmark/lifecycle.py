@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
-_NO_PARAMETERS: Final = Signature((), open_ended=False, bound=False)
+_NO_PARAMETERS: Final = Signature(())
 _warned: set[tuple[str, str]] = set()
 
 
@@ -195,15 +195,21 @@ def _decorate(kind: Kind, function: Any, given: Attributes | None) -> Any:
     if not callable(function) or isinstance(function, type):
         _warn(kind.name.lower(), repr(function), "can't be decorated: decorate a function or a method")
         return function
-    owned = _is_method(function)
-    key = function.__name__ if owned else getattr(function, "__qualname__", repr(function))
-    return wrap(function, plan_for(kind, (kind, key), function, owned=owned, bound=owned), given)
+    first = _receiver(function)
+    key = function.__name__ if first else getattr(function, "__qualname__", repr(function))
+    plan = plan_for(kind, (kind, key), function, owned=first is not None, bound=first == "self")
+    return wrap(function, plan, given)
 
 
-def _is_method(function: Any) -> bool:
-    # A decorator sees a plain function: one written in a class body has the class in its qualified name.
+def _receiver(function: Any) -> str | None:
+    # A decorator sees a plain function: a method has its class in the qualified name, and a first parameter that
+    # every Python programmer calls the same.
     parent = getattr(function, "__qualname__", "").rpartition(".")[0]
-    return bool(parent) and not parent.endswith("<locals>")
+    code = getattr(function, "__code__", None)
+    if not parent or parent.endswith("<locals>") or code is None or not code.co_argcount:
+        return None
+    first: str = code.co_varnames[0]
+    return first if first in {"self", "cls"} else None
 
 
 def _item(key: str, fields: dict[str, Any]) -> Attributes:

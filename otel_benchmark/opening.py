@@ -50,7 +50,7 @@ def open_span(
             return None
         parent: Any = current.get(LIFECYCLE_KEY)
         instance = None
-        if plan.bound and args:
+        if plan.owned and args:
             instance = args[0]
             if (plan.only is not None and instance is not plan.only) or _is_super_call(plan, instance, parent):
                 return None

@@ -117,7 +117,7 @@ class Plan:
             fixed = {**fixed, self.named_by: fallback_name}
             self.named_by = None
         self.lists = _LISTS[kind]
-        self.bound = signature.bound
+        self.owned = signature.owned
         self.captures_arguments = kind is Kind.TOOL_CALL and vocabulary.capture_content
         self.maps_inputs, self.maps_outcome = bool(vocabulary.at_start), bool(vocabulary.at_end)
         self.keeps_inputs = any(m.root in {"self", "args", "kwargs"} for m in vocabulary.at_end)
@@ -172,7 +172,7 @@ class Plan:
     def roots(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """Return the start of each path of a mapping file, for the inputs of a call."""
         named = {p.name: p.value(args, kwargs) for p in self.signature.parameters if p.name}
-        own = 1 if self.signature.bound else 0
+        own = int(self.owned)
         roots: dict[str, Any] = {
             "args": [*named.values()] if named else list(args[own:]),
             "kwargs": {**named, **kwargs},

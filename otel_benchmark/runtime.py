@@ -67,6 +67,7 @@ class Runtime:
 RUNTIME: Final = Runtime()
 
 
+@lru_cache(maxsize=1)
 def _version() -> str:
     # importlib.metadata is heavy to import and needed once, when the first span starts.
     from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415

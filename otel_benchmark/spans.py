@@ -159,12 +159,10 @@ class LifecycleSpan:
             self._write_error(error, out)
         for name, attributes in events[:_MAX_EVENTS]:
             span.add_event(name, attributes)
-        if task is None:
-            out = {**self.attributes, **out}
-        elif plan.is_task:
+        if plan.is_task and task is not None:
             out[a.COLLECTION_OVERHEAD_MS] = max(0.0, (task.overhead_ns + time_ns() - started) / 1e6)
         else:
-            out = {**task.identity, **self.attributes, **out}
+            out = {**task.identity, **self.attributes, **out} if task is not None else {**self.attributes, **out}
             if a.TURN_NUMBER in out:
                 self._number_tools()
         span.set_attributes(out)

@@ -57,7 +57,7 @@ def is_wrapped(function: Any, kind: Kind) -> bool:
 
 def plan_for(kind: Kind, target: object, function: Any, *, owned: bool = False, bound: bool = False) -> Plan:
     """Build the plan of a callable. `owned`: its first parameter is `self` or the class; `bound`: it is `self`."""
-    signature = signature_of(function, skip_first=owned, bound=bound)
+    signature = signature_of(function, owned=owned, bound=bound)
     return Plan(RUNTIME.vocabulary(kind), target, function, signature, getattr(function, "__name__", None))
 
 

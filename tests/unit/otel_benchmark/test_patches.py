@@ -276,3 +276,19 @@ def test_classes_that_the_host_drops_are_not_kept_alive(telemetry, host):
     del module.Dropped
     gc.collect()
     assert gone() is None
+
+
+def test_class_methods_that_call_super_are_one_span(telemetry, host):
+    module = host(
+        """
+        class Base:
+            @classmethod
+            def make(cls, task): return cls.__name__
+        class Derived(Base):
+            @classmethod
+            def make(cls, task): return "+" + super().make(task)
+        """,
+        execute="Base.make",
+    )
+    assert module.Derived.make({"task_id": "t-1"}) == "+Derived"
+    assert telemetry.attributes("invoke_agent")[a.TASK_ID] == "t-1"
