@@ -4,10 +4,10 @@ This is the one home of attribute names, span names and value enums. The plugin 
 reads them, and an emitter in another language follows the same table (README, "Span contract"). Standard
 library only, so that importing it costs nothing.
 
-Names that OpenTelemetry's GenAI conventions define are used as they are (followed: the `gen_ai` registry of
-semantic-conventions 1.37 as published in `opentelemetry-semantic-conventions`, and the development state of
-open-telemetry/semantic-conventions-genai for `gen_ai.evaluation.*`). The orchestrator's own facts live under
-`arbiter.`, the evaluation's governance under `caws.`. Nothing of ours is put under `otel.` or `gen_ai.`.
+Names that OpenTelemetry's GenAI conventions define are used as they are. Followed: the registry of
+open-telemetry/semantic-conventions-genai at commit 9f1b0bb4320aba1797371a60f19ab07bad938932 (it has no release yet).
+The orchestrator's own facts live under `arbiter.`, the evaluation's governance under `caws.`. Nothing of ours is put
+under `otel.` or `gen_ai.`.
 """
 
 from __future__ import annotations
