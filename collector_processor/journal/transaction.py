@@ -186,7 +186,9 @@ class Transaction:
         refused = {(item.trace_id, item.span_id): item.error for item in applied.refused}
         # The store refuses orphans one by one; their dead letter keeps all that they were sealed with.
         tasks = {(task.trace_id, task.span_id) for task in batch.tasks}
-        orphans = {trace_id: error for (trace_id, span_id), error in refused.items() if (trace_id, span_id) not in tasks}
+        orphans = {
+            trace_id: error for (trace_id, span_id), error in refused.items() if (trace_id, span_id) not in tasks
+        }
         for task in batch.tasks:
             error = refused.get((task.trace_id, task.span_id))
             if error is None and task.kind is SealKind.ORPHAN:
