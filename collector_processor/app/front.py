@@ -50,6 +50,7 @@ MAX_BATCH_TASKS: Final = 1000
 MAX_BATCH_SPANS: Final = 50_000
 """A batch is what a worker holds in memory at once."""
 TICK_SECONDS: Final = 0.1
+FAILED_SECONDS: Final = 5.0
 EXPIRE_SECONDS: Final = 10.0
 LARGE_BODY: Final = 1 << 20
 """A body above this is split in a thread, so that the event loop goes on answering others."""
@@ -212,7 +213,8 @@ class Front:
             try:
                 await self.tick()
             except Exception:
-                log.exception("front: closed tasks could not be sealed; tried again at the next tick")
+                log.exception("front: closed tasks could not be sealed; tried again after a pause")
+                await asyncio.sleep(FAILED_SECONDS)
 
     async def tick(self) -> int:
         """Close and seal what is due now. Returns the number of tasks sealed."""
@@ -281,6 +283,11 @@ class Front:
     def counters(self) -> Counters:
         """As last committed."""
         return self._commit.counters
+
+    @property
+    def problem(self) -> str | None:
+        """Why the journal takes nothing; None while all is well."""
+        return self._commit.problem
 
     @property
     def used_bytes(self) -> int:

@@ -114,8 +114,8 @@ class Monitor:
     def health(self) -> Health:
         """From what is known already; quick."""
         processor = self._processor
-        if processor.fault is not None:
-            return Health(State.FAILED, (processor.fault,), ready=not processor.stopping)
+        if (fault := processor.fault or processor.front.problem) is not None:
+            return Health(State.FAILED, (fault,), ready=not processor.stopping)
         reasons = []
         keeper = processor.database
         if keeper.problem is not None:

@@ -22,8 +22,9 @@ from collector_processor.journal.environment import Environment
 from collector_processor.journal.format import Counters
 from collector_processor.journal.reader import read_counters
 from collector_processor.journal.transaction import Transaction
-from collector_processor.telemetry import metrics
+from collector_processor.telemetry import get_logger, metrics
 
+log = get_logger(__name__)
 T = TypeVar("T")
 Operation = Callable[[Transaction], T]
 MAX_GROUP: Final = 256
@@ -45,6 +46,7 @@ class GroupCommit:
     Attributes:
         counters: as last committed; replaced whole, so that a reader sees one snapshot.
         used_bytes: live pages after the last commit.
+        problem: why nothing can be written; None while all is well.
     """
 
     def __init__(self, environment: Environment) -> None:
@@ -54,7 +56,8 @@ class GroupCommit:
         with environment.lmdb.begin() as transaction:
             self.counters: Counters = read_counters(transaction, environment.databases)
         self.used_bytes = 0
-        self.commits = 0
+        self.problem: str | None = None
+        self._broken = False
 
     def start(self) -> None:
         """Begin to work off the queue."""
@@ -64,7 +67,8 @@ class GroupCommit:
         """Queue an operation.
 
         An operation's own error goes to its own future and leaves no trace; the others go on. When the commit
-        itself fails, every future of the group gets a JournalError and nothing has changed.
+        itself fails, every future of the group gets a JournalError and nothing has changed. An operation whose
+        future was cancelled before its turn is left out.
         """
         future: Future[T] = Future()
         self._queue.put(_Item(operation, committed, future))  # type: ignore[arg-type]  # the queue forgets each item's T
@@ -78,14 +82,15 @@ class GroupCommit:
     def _run(self) -> None:
         running = True
         while running:
-            first = self._queue.get()
             group: list[_Item[object]] = []
-            item = first
+            item = self._queue.get()
             while True:
                 if item is None:
                     running = False
                     break
-                group.append(item)
+                # From here on nobody can give up waiting: a cancelled future would refuse its result.
+                if item.future.set_running_or_notify_cancel():
+                    group.append(item)
                 if len(group) >= MAX_GROUP:
                     break
                 try:
@@ -93,21 +98,31 @@ class GroupCommit:
                 except queue.Empty:
                     break
             if group:
-                self._commit(group)
+                self._answer(group)
+
+    def _answer(self, group: list[_Item[object]]) -> None:
+        if self._broken:
+            self._fail(group)
+            return
+        try:
+            self._commit(group)
+        except lmdb.Error as error:
+            self.problem = f"the journal could not be written: {error}; check the disk of DATA_DIR"
+            self._fail(group, error)
+        except Exception as error:
+            # Memory may no longer agree with the disk: nothing is acknowledged until a start has read the disk again.
+            log.exception("journal: it is not written any more, start the processor again")
+            self._broken = True
+            self.problem = f"the journal is not written any more after {error!r}: start the processor again"
+            self._fail(group, error)
 
     def _commit(self, group: list[_Item[object]]) -> None:
-        for attempt in range(2):
-            try:
-                results = self._transact(group)
-                break
-            except lmdb.MapFullError as error:
-                # Deletes need free pages too: our own limit is below the map's size, so raising it frees space.
-                if attempt == 0:
-                    self._environment.grow()
-                    continue
-                return self._fail(group, error)
-            except lmdb.Error as error:
-                return self._fail(group, error)
+        try:
+            results = self._transact(group)
+        except lmdb.MapFullError:
+            # Deletes need free pages too: our own limit is below the map's size, so raising it frees space.
+            self._environment.grow()
+            results = self._transact([item for item in group if not item.future.done()])
         for item, result in results:
             if isinstance(result, Exception):
                 item.future.set_exception(result)
@@ -115,7 +130,6 @@ class GroupCommit:
             if item.committed is not None:
                 item.committed(result)
             item.future.set_result(result)
-        return None
 
     def _transact(self, group: list[_Item[object]]) -> list[tuple[_Item[object], object]]:
         while True:
@@ -136,7 +150,7 @@ class GroupCommit:
             self.used_bytes = used
             if transaction.changes:
                 self.counters = counters
-                self.commits += 1
+                self.problem = None
                 metrics.COMMIT_SECONDS.observe(time.perf_counter() - began)
                 metrics.COMMIT_OPERATIONS.observe(len(results))
             return results
@@ -159,9 +173,9 @@ class GroupCommit:
             results.append((item, result))
         return None
 
-    @staticmethod
-    def _fail(group: list[_Item[object]], error: lmdb.Error) -> None:
+    def _fail(self, group: list[_Item[object]], cause: Exception | None = None) -> None:
         for item in group:
-            failure = JournalError(f"the journal could not be written: {error}; check the disk of DATA_DIR")
-            failure.__cause__ = error
-            item.future.set_exception(failure)
+            if not item.future.done():
+                failure = JournalError(self.problem)
+                failure.__cause__ = cause
+                item.future.set_exception(failure)
