@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,9 @@ from collector_processor.store.embedded import EmbeddedServer
 # gRPC's fork handlers abort a child that is forked while a server or channel of its own is busy; tests start programs.
 # It reads this when it is imported, which is after this file.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
+
+# What a shell starts in the background ignores Ctrl-C, and so do its children; tests interrupt programs.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
