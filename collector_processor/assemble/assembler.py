@@ -24,7 +24,10 @@ NOTHING_KNOWN: Final = Known({}, {})
 
 
 class Arrival(NamedTuple):
-    """What the index says of a fragment before it is written: positions seen before, and what is known."""
+    """What the index says of a fragment before it is written: positions seen before, and what is known of a new trace.
+
+    Of a trace that is indexed it is None: should its last task be sealed in the same commit, the journal knows more.
+    """
 
     duplicates: int
     known: Known | None
@@ -86,7 +89,7 @@ class Assembler:
                     duplicates |= 1 << position
                 before.add(span_id)
         before |= fresh
-        return Arrival(duplicates, known)
+        return Arrival(duplicates, known if trace is None else None)
 
     def add(self, stored: Stored, arrival: Arrival, headers: bytes) -> None:
         """A fragment is durable: index it and plan when to look at its trace."""

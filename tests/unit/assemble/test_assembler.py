@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.spans import Piece, request
 
-from collector_processor.assemble.assembler import Assembler
+from collector_processor.assemble.assembler import Arrival, Assembler
 from collector_processor.assemble.closing import Limits
 from collector_processor.assemble.wire import split
 from collector_processor.model.facts import Ending
-from collector_processor.model.stages import HEADER, Closing, Known, Link, SealKind, Stored
+from collector_processor.model.stages import HEADER, Closing, Fragment, Known, Link, SealKind, Stored
 
 SECOND = 10**9
 START = 1_760_000_000 * SECOND
@@ -52,12 +52,14 @@ class Bench:
         for fragment in split(request(pieces)).fragments:
             arrival = self.assembler.judge(fragment, staged, self)
             self.duplicates += arrival.duplicates.bit_count()
-            spans = len(fragment.headers) // HEADER.size
-            if arrival.duplicates.bit_count() == spans:
-                continue
-            stored = Stored(len(self.stored) + 1, fragment.trace_id, fragment.flags, spans, START + int(at * SECOND))
-            self.stored[stored.sequence] = stored, fragment.headers
-            self.assembler.add(stored, arrival, fragment.headers)
+            if arrival.duplicates.bit_count() < len(fragment.headers) // HEADER.size:
+                self.add(fragment, arrival, at)
+
+    def add(self, fragment: Fragment, arrival: Arrival, at: float) -> None:
+        spans = len(fragment.headers) // HEADER.size
+        stored = Stored(len(self.stored) + 1, fragment.trace_id, fragment.flags, spans, START + int(at * SECOND))
+        self.stored[stored.sequence] = stored, fragment.headers
+        self.assembler.add(stored, arrival, fragment.headers)
 
     def at(self, seconds: float, *, flush: bool = False) -> list[Closing]:
         """What is decided at that time; it is carried out at once."""
@@ -170,6 +172,18 @@ def test_late_spans_go_to_the_closed_task_also_through_late_ones() -> None:
     assert closing.sealed is not None
     assert (closing.sealed.kind, closing.sealed.span_id) == (SealKind.LATE, TASK.span_id)
     assert bench.span_numbers(closing) == [3, 4]
+
+
+def test_a_span_that_comes_in_the_commit_that_seals_its_task_is_late() -> None:
+    bench = Bench()
+    bench.send([TASK], at=0)
+    (fragment,) = split(request([CHILD])).fragments
+    arrival = bench.assembler.judge(fragment, {}, bench)
+    assert bench.tasks(bench.at(10)) == {1: [1]}
+    bench.add(fragment, arrival, at=10)
+    (late,) = bench.at(20)
+    assert late.sealed is not None
+    assert (late.sealed.kind, bench.span_numbers(late)) == (SealKind.LATE, [2])
 
 
 def test_a_late_task_span_opens_its_own_record() -> None:
