@@ -51,7 +51,7 @@ MAX_BATCH_SPANS: Final = 50_000
 """A batch is what a worker holds in memory at once."""
 TICK_SECONDS: Final = 0.1
 FAILED_SECONDS: Final = 5.0
-EXPIRE_SECONDS: Final = 10.0
+EXPIRE_EVERY: Final = 10 * SECOND
 LARGE_BODY: Final = 1 << 20
 """A body above this is split in a thread, so that the event loop goes on answering others."""
 
@@ -115,7 +115,8 @@ class Front:
         )
         self._staged: dict[bytes, set[bytes]] = {}
         self._staged_in: Transaction | None = None
-        self._expired_at = 0.0
+        self._expired_at = 0
+        self._forgotten: Sequence[tuple[bytes, Sequence[bytes]]] = ()
         self._timer: asyncio.Task[None] | None = None
 
     # -- Life ------------------------------------------------------------------------------------------------
@@ -227,10 +228,12 @@ class Front:
     def _due(self, transaction: Transaction) -> list[Closing]:
         now = self._clock()
         self._assembler.look(now, transaction)
-        if time.monotonic() - self._expired_at > EXPIRE_SECONDS:
-            self._expired_at = time.monotonic()
+        if now - self._expired_at > EXPIRE_EVERY:
             self._environment.forget_dead_readers()
-            transaction.expire(now, self._assembler.needed(transaction))
+            expired = transaction.expire(now, self._assembler.needed(transaction))
+            self._forgotten = expired.forgotten
+            if expired.all_of_it:
+                self._expired_at = now
         return self._assembler.take(now, transaction)
 
     async def _seal(self, decide: Callable[[Transaction], list[Closing]]) -> int:
@@ -247,7 +250,13 @@ class Front:
                     waiting.append(Waiting(batch.id, now, len(tasks), batch.spans))
             return closings, waiting
 
-        _, waiting = await self._run(seal, lambda done: self._assembler.carried_out(done[0], now))
+        def carried_out(done: tuple[list[Closing], list[Waiting]]) -> None:
+            self._assembler.carried_out(done[0], now)
+            for trace_id, span_ids in self._forgotten:
+                self._assembler.forget(trace_id, span_ids)
+            self._forgotten = ()
+
+        _, waiting = await self._run(seal, carried_out)
         if waiting:
             self._on_sealed(waiting)
         return sum(batch.tasks for batch in waiting)

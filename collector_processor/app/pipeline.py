@@ -23,10 +23,13 @@ class Pipeline:
         self._fold_settings = fold_settings
         self._gate_settings = gate_settings
 
-    def prepare(self, batch_id: UUID, tasks: Sequence[RawTask]) -> PreparedBatch:
-        """Convert and guard a batch. A task that makes the conversion fail is refused, the others go on."""
+    def prepare(self, batch_id: UUID, tasks: Sequence[RawTask], damaged: Sequence[Refused] = ()) -> PreparedBatch:
+        """Convert and guard a batch. A task that makes the conversion fail is refused, the others go on.
+
+        `damaged` tasks could not even be read.
+        """
         converted: list[Converted] = []
-        refused: list[Refused] = []
+        refused = list(damaged)
         for task in tasks:
             try:
                 converted.append(protect(convert(task), self._tenant_key))

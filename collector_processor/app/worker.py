@@ -71,12 +71,11 @@ class Worker:
 
     async def _apply(self, request: Apply) -> Done:
         began = time.perf_counter()
-        found = self._journal.batch(request.batch_id)
-        if found is None:
+        batch = self._journal.batch(request.batch_id)
+        if batch is None:
             return Done(request.batch_id, None, {})
         read = time.perf_counter()
-        batch, tasks = found
-        prepared = self._pipeline.prepare(batch.id, tasks)
+        prepared = self._pipeline.prepare(*batch)
         converted = time.perf_counter()
         applied = await self._store.apply(prepared)
         stored = time.perf_counter()

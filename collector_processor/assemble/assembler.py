@@ -212,6 +212,12 @@ class Assembler:
                 self._plan(trace_id, trace, max(decided.next, now))
             self._unready(trace_id)
 
+    def forget(self, trace_id: bytes, ids: Iterable[bytes]) -> None:
+        """The journal remembers these closed or departed spans no longer: an endless trace must not grow for ever."""
+        trace = self._traces.get(trace_id)
+        if trace is not None:
+            trace.forget(ids)
+
     # -- Questions -------------------------------------------------------------------------------------------
 
     def needed(self, lookup: Lookup) -> _Needed:

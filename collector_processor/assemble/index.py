@@ -7,10 +7,12 @@ even those: headers are read again from the journal when a trace is touched or d
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterable
 from operator import attrgetter
 from typing import Final, Protocol
 
 from collector_processor.assemble.tree import OpenSpan
+from collector_processor.errors import DamagedEntryError
 from collector_processor.model.stages import HEADER, Fragment, FragmentFlag, Known, Role, Stored
 
 ROLES: Final = tuple(Role)
@@ -22,7 +24,7 @@ class Lookup(Protocol):
     """What the index reads from the journal."""
 
     def headers(self, sequence: int) -> bytes:
-        """Packed headers of a fragment."""
+        """Packed headers of a fragment. Raises DamagedEntryError."""
 
     def known(self, trace_id: bytes) -> Known:
         """What is remembered of a trace beside its open spans."""
@@ -64,10 +66,13 @@ class Trace:
         return sum(entry.spans for entry in self.entries)
 
     def load(self, trace_id: bytes, lookup: Lookup) -> Known:
-        """Read what isn't in memory since the restart."""
+        """Read what isn't in memory since the restart. Spans of a damaged fragment stay in it, unseen."""
         for entry in self.entries:
             if entry.headers is None:
-                entry.headers = lookup.headers(entry.sequence)
+                try:
+                    entry.headers = lookup.headers(entry.sequence)
+                except DamagedEntryError:
+                    entry.headers = b""
         if self.known is None:
             self.known = lookup.known(trace_id)
         return self.known
@@ -79,6 +84,14 @@ class Trace:
         entry.taken |= mask
         if entry.exhausted:
             del self.entries[place]
+
+    def forget(self, ids: Iterable[bytes]) -> None:
+        """Forget spans that have left the journal's memory too."""
+        if self.known is not None:
+            for span_id in ids:
+                self.known.closed.pop(span_id, None)
+                self.known.links.pop(span_id, None)
+        self.ids = None  # made anew of the fragments that are left
 
     def open_spans(self) -> dict[bytes, OpenSpan]:
         """Every open span by id; headers must have been loaded."""

@@ -137,7 +137,8 @@ class GroupCommit:
             counters = msgspec.structs.replace(self.counters)
             results: list[tuple[_Item[object], object]] = []
             with self._environment.lmdb.begin(write=True) as raw:
-                transaction = Transaction(raw, self._environment.databases, counters)
+                environment = self._environment
+                transaction = Transaction(raw, environment.databases, counters, environment.max_bytes)
                 spoiler = self._operate(group, transaction, results)
                 if spoiler is not None:
                     raw.abort()

@@ -6,7 +6,7 @@ seals       batch id 16                →  SealedBatch (msgpack)
 closed      trace 16 | task span 8     →  batch id 16 | span ids 8 each: where a late or resent span belongs
 links       trace 16 | number 8        →  (span 8 | parent 8 | reason 1) each: spans that left without a record
 expiry      due ns 8 | C or L 1 | key  →  nothing: rows of closed and links in order of their end
-dead        batch id 16 | trace 16 | task span 8  →  DeadLetter (msgpack): what the database would not take
+dead        batch id 16 | place 4      →  DeadLetter (msgpack): a task of that batch which could not be stored
 undecodable number 8                   →  UndecodableSpan (msgpack), raw and bounded
 meta        name                       →  version, counters
 
@@ -31,6 +31,7 @@ CHUNK: Final = 60 * 1024
 DATABASES: Final = ("spans", "taken", "seals", "closed", "expiry", "links", "dead", "undecodable", "meta")
 
 SEQUENCE: Final = struct.Struct(">Q")
+NUMBER: Final = struct.Struct(">I")
 _KEY: Final = struct.Struct(">QH16sBIQ")
 _CRC: Final = struct.Struct(">I")
 _LINK: Final = struct.Struct("<8s8sB")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 import lmdb
@@ -18,7 +18,7 @@ from collector_processor.journal.format import (
     check_chunk,
     parse_fragment_key,
 )
-from collector_processor.model.stages import HEADER, RawTask, SealedBatch, SealedTask
+from collector_processor.model.stages import HEADER, RawTask, Refused, SealedBatch, SealedTask
 
 if TYPE_CHECKING:
     from collector_processor.journal.environment import Databases, LmdbTransaction
@@ -70,6 +70,20 @@ def read_payloads(
     return payloads
 
 
+def live_bytes(transaction: LmdbTransaction, database: lmdb._Database) -> int:
+    """Bytes in live pages of a sub-database."""
+    stat = transaction.stat(database)
+    return stat["psize"] * (stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"])
+
+
+class ReadBatch(NamedTuple):
+    """A sealed batch as a worker reads it; `damaged` are the tasks whose bytes don't match their checksum."""
+
+    id: UUID
+    tasks: list[RawTask]
+    damaged: list[Refused]
+
+
 class JournalReader:
     """Opens the journal that another process writes. Read transactions are short: an idle one keeps pages alive."""
 
@@ -80,18 +94,19 @@ class JournalReader:
             raise JournalError(f"the journal {folder} can't be read: {error}") from error
         self._databases = {name: self._lmdb.open_db(name.encode(), create=False) for name in DATABASES}
 
-    def batch(self, batch_id: UUID) -> tuple[SealedBatch, list[RawTask]] | None:
-        """A sealed batch and its tasks' spans, or None when it was completed meanwhile.
-
-        Raises:
-            DamagedEntryError: a span's bytes don't match their checksum.
-        """
+    def batch(self, batch_id: UUID) -> ReadBatch | None:
+        """A sealed batch with its tasks' spans, or None when it was completed meanwhile."""
         with self._begin() as transaction:
             batch = read_batch(transaction, self._databases, batch_id)
             if batch is None:
                 return None
-            tasks = [RawTask(task, read_payloads(transaction, self._databases, task)) for task in batch.tasks]
-            return batch, tasks
+            read = ReadBatch(batch.id, [], [])
+            for task in batch.tasks:
+                try:
+                    read.tasks.append(RawTask(task, read_payloads(transaction, self._databases, task)))
+                except DamagedEntryError as error:
+                    read.damaged.append(Refused(task.trace_id, task.span_id, task.spans, str(error)))
+            return read
 
     def _begin(self) -> LmdbTransaction:
         try:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from itertools import islice
+from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
 
 from collector_processor.errors import DamagedEntryError
+from collector_processor.journal import kept
 from collector_processor.journal.format import (
     SEQUENCE,
     Counters,
-    DeadLetter,
     FragmentKey,
     UndecodableSpan,
     chunks,
@@ -23,7 +24,7 @@ from collector_processor.journal.format import (
     positions_mask,
     split_value,
 )
-from collector_processor.journal.reader import decode_batch, read_batch, read_fragment, read_payloads
+from collector_processor.journal.reader import decode_batch, live_bytes, read_batch, read_fragment
 from collector_processor.model.stages import (
     HEADER,
     Applied,
@@ -36,16 +37,23 @@ from collector_processor.model.stages import (
     SealKind,
     Stored,
 )
+from collector_processor.telemetry import get_logger
 
 if TYPE_CHECKING:
     from collector_processor.journal.environment import Databases, LmdbTransaction
 
 CLOSED_KEPT_NS: Final = 15 * 60 * 10**9
 """How long after its batch is stored a task still claims late and resent spans from the journal's own memory."""
-MAX_UNDECODABLE: Final = 10_000
-"""Undecodable spans kept raw; beyond that they are only counted."""
 
+log = get_logger(__name__)
 _encode = msgspec.msgpack.Encoder().encode
+
+
+class Expired(NamedTuple):
+    """What was forgotten: span ids by trace. Not `all_of_it` where more is due than one transaction takes."""
+
+    forgotten: Sequence[tuple[bytes, tuple[bytes, ...]]]
+    all_of_it: bool
 
 
 class Transaction:
@@ -53,12 +61,15 @@ class Transaction:
 
     Args:
         transaction: the open write transaction; the caller commits or aborts it.
+        databases: of the environment.
         counters: a private copy, written back by `save`.
+        max_bytes: `JOURNAL_MAX_BYTES`.
     """
 
-    def __init__(self, transaction: LmdbTransaction, databases: Databases, counters: Counters) -> None:
+    def __init__(self, transaction: LmdbTransaction, databases: Databases, counters: Counters, max_bytes: int) -> None:
         self._txn = transaction
         self._dbs = databases
+        self._max_bytes = max_bytes
         self.counters = counters
         self.changes = 0
 
@@ -80,8 +91,16 @@ class Transaction:
     # -- Look-ups --------------------------------------------------------------------------------------------
 
     def headers(self, sequence: int) -> bytes:
-        """Packed headers of a fragment."""
-        key, value = read_fragment(self._txn, self._dbs, sequence)
+        """Packed headers of a fragment.
+
+        Raises:
+            DamagedEntryError: they can't be read. It is logged here, whatever the caller makes of it.
+        """
+        try:
+            key, value = read_fragment(self._txn, self._dbs, sequence)
+        except DamagedEntryError as error:
+            log.critical("journal: an entry is damaged, its spans stay in it", problem=str(error))
+            raise
         return split_value(value, key.spans)[0]
 
     def known(self, trace_id: bytes) -> Known:
@@ -184,17 +203,10 @@ class Transaction:
         self.changes += 1
         dead_tasks = 0
         refused = {(item.trace_id, item.span_id): item.error for item in applied.refused}
-        # The store refuses orphans one by one; their dead letter keeps all that they were sealed with.
-        tasks = {(task.trace_id, task.span_id) for task in batch.tasks}
-        orphans = {
-            trace_id: error for (trace_id, span_id), error in refused.items() if (trace_id, span_id) not in tasks
-        }
-        for task in batch.tasks:
-            error = refused.get((task.trace_id, task.span_id))
-            if error is None and task.kind is SealKind.ORPHAN:
-                error = orphans.get(task.trace_id)
+        for number, task in enumerate(batch.tasks):
+            error = kept.error_of(task, refused, self.headers) if refused else None
             if error is not None:
-                self._bury(batch.id, task, error)
+                kept.bury(self._txn, self._dbs, (batch.id, number), task, error)
                 dead_tasks += task.kind is SealKind.TASK
             for member in task.members:
                 self._finish(member)
@@ -202,24 +214,13 @@ class Transaction:
                 key = task.trace_id + task.span_id
                 self._txn.put(SEQUENCE.pack(now + CLOSED_KEPT_NS) + b"C" + key, b"", db=self._dbs["expiry"])
         for trace_id, span_id, raw, reason in applied.undecodable_spans:
-            self._keep_undecodable(UndecodableSpan(trace_id, span_id, reason, raw))
+            if kept.has_room(self._txn, self._dbs, raw, self._max_bytes):
+                self.counters.sequence += 1
+                span = UndecodableSpan(trace_id, span_id, reason, raw)
+                kept.keep_undecodable(self._txn, self._dbs, self.counters.sequence, span)
         self._txn.delete(batch_id.bytes, db=self._dbs["seals"])
         self._count_completed(batch, applied, sum(item.spans for item in applied.refused), dead_tasks)
         return batch
-
-    def _bury(self, batch_id: UUID, task: SealedTask, error: str) -> None:
-        try:
-            payloads = tuple(read_payloads(self._txn, self._dbs, task))
-        except DamagedEntryError as damage:
-            payloads, error = (), f"{error}; {damage}"
-        letter = DeadLetter(error, task.spans, _encode(task), payloads)
-        self._txn.put(batch_id.bytes + task.trace_id + task.span_id, _encode(letter), db=self._dbs["dead"])
-
-    def _keep_undecodable(self, span: UndecodableSpan) -> None:
-        if self._txn.stat(self._dbs["undecodable"])["entries"] < MAX_UNDECODABLE:
-            self.counters.sequence += 1
-            key = SEQUENCE.pack(self.counters.sequence)
-            self._txn.put(key, _encode(span), db=self._dbs["undecodable"])
 
     def _count_completed(self, batch: SealedBatch, applied: Applied, dead_spans: int, dead_tasks: int) -> None:
         counters = self.counters
@@ -244,7 +245,7 @@ class Transaction:
 
     # -- Expiry ----------------------------------------------------------------------------------------------
 
-    def expire(self, now: int, needed: Callable[[bytes, bytes], bool], limit: int = 10_000) -> None:
+    def expire(self, now: int, needed: Callable[[bytes, bytes], bool], limit: int = 10_000) -> Expired:
         """Forget closed tasks and links whose time is over.
 
         Args:
@@ -252,6 +253,7 @@ class Transaction:
             needed: (trace id, task span id) → an open span still belongs to that closed task.
             limit: rows looked at in this transaction.
         """
+        forgotten: list[tuple[bytes, tuple[bytes, ...]]] = []
         due: list[bytes] = []
         with self._txn.cursor(db=self._dbs["expiry"]) as cursor:
             for key in cursor.iternext(keys=True, values=False):
@@ -263,7 +265,8 @@ class Transaction:
             self._txn.delete(key, db=self._dbs["expiry"])
             kind, row = key[8:9], key[9:]
             if kind == b"L":
-                self._txn.delete(row, db=self._dbs["links"])
+                links = self._txn.pop(row, db=self._dbs["links"])
+                forgotten.append((row[:16], tuple([link.span_id for link in parse_links(links or b"")])))
                 continue
             value = self._txn.get(row, db=self._dbs["closed"])
             if value is None:
@@ -272,16 +275,14 @@ class Transaction:
                 self._txn.put(SEQUENCE.pack(now + CLOSED_KEPT_NS) + key[8:], b"", db=self._dbs["expiry"])
             else:
                 self._txn.delete(row, db=self._dbs["closed"])
+                forgotten.append((row[:16], tuple([value[at : at + 8] for at in range(16, len(value), 8)])))
+        return Expired(forgotten, all_of_it=len(due) < limit)
 
     # -- Room ------------------------------------------------------------------------------------------------
 
     def used_bytes(self) -> int:
         """Bytes in live pages, our own count: LMDB's file never shrinks."""
-        total = 0
-        for database in self._dbs.values():
-            stat = self._txn.stat(database)
-            total += stat["psize"] * (stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"])
-        return total
+        return sum(live_bytes(self._txn, database) for database in self._dbs.values())
 
     def entries(self, database: str) -> int:
         """Rows of a sub-database."""
@@ -289,8 +290,8 @@ class Transaction:
 
     def undecodable(self, limit: int = 1000) -> Sequence[UndecodableSpan]:
         """The oldest undecodable spans."""
-        rows = [value for _, value in self._rows("undecodable", b"")][:limit]
-        return [msgspec.msgpack.decode(row, type=UndecodableSpan) for row in rows]
+        rows = islice(self._rows("undecodable", b""), limit)
+        return [msgspec.msgpack.decode(value, type=UndecodableSpan) for _, value in rows]
 
     def save(self) -> None:
         """Write the counters: the last step before the commit."""

@@ -1,0 +1,190 @@
+"""The front over a long time and a damaged disk: what it may forget, what it must keep. The database is left out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from support.spans import Piece, request
+
+from collector_processor.app.front import SECOND, Front, Waiting
+from collector_processor.app.pipeline import Pipeline
+from collector_processor.config import Settings
+from collector_processor.convert import FoldSettings
+from collector_processor.guard import GateSettings
+from collector_processor.journal.format import DeadLetter
+from collector_processor.journal.kept import UNDECODABLE_SHARE
+from collector_processor.journal.reader import JournalReader
+from collector_processor.journal.transaction import Transaction
+from collector_processor.model.stages import Applied, Closing, Link, LinkReason, Refused, SealedBatch, Signal
+
+MINUTE = 60
+JOURNAL_BYTES = 16 << 20
+
+
+class Running:
+    """A front under a clock in seconds; batches wait in `waiting` until they are completed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.now = 1_760_000_000
+        self.loop = asyncio.new_event_loop()
+        self.begin()
+
+    def begin(self) -> None:
+        self.waiting: list[Waiting] = []
+        settings = Settings(data_dir=self.folder, flush_interval=0.1, journal_max_bytes=JOURNAL_BYTES)
+        self.front = Front(settings, self.waiting.extend, lambda: self.now * SECOND)
+        self.loop.run_until_complete(self.front.recover())
+
+    def end(self) -> None:
+        self.loop.run_until_complete(self.front.stop())
+
+    def send(self, *pieces: Piece) -> None:
+        self.loop.run_until_complete(self.front.accept(request(pieces), Signal.TRACES))
+
+    def wait(self, seconds: int) -> None:
+        """Let time pass; what was sealed then is `waiting`."""
+        for _ in range(2):  # what is closed by the first tick has waited long enough at the second
+            self.now += seconds
+            self.loop.run_until_complete(self.front.tick())
+            seconds = 1
+
+    def complete(self, applied: Applied) -> None:
+        (batch,) = self.waiting
+        self.waiting.clear()
+        self.loop.run_until_complete(self.front.complete(batch.id, applied))
+
+    def ask(self, question):
+        return self.loop.run_until_complete(self.front._run(question))
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    running = Running(tmp_path)
+    yield running
+    running.end()
+    running.loop.close()
+
+
+def task(number: int, parent: int = 99) -> Piece:
+    return Piece(1, number, parent, "task")
+
+
+# -- A long time -----------------------------------------------------------------------------------
+
+
+def test_an_endless_trace_takes_no_memory_for_what_the_journal_has_forgotten(running: Running) -> None:
+    """Its worker loop never ends, so there is always an open span, and spans of tasks that are long stored."""
+    running.send(Piece(1, 99, 100, "foreign"))
+    sizes = []
+    for number in range(1, 41):
+        running.send(task(number))
+        running.wait(MINUTE)
+        running.complete(Applied(in_points=1, accepted=1))
+        (trace,) = running.front._assembler._traces.values()
+        assert trace.known is not None
+        sizes.append(len(trace.known.closed))
+    assert max(sizes) < 20
+    running.send(task(40))
+    assert running.front.counters.duplicate == 1
+
+
+def test_expiry_goes_on_where_more_is_due_than_one_transaction_takes(running: Running) -> None:
+    def leave_links(transaction: Transaction) -> None:
+        for number in range(5):
+            link = Link(number.to_bytes(8, "big"), bytes(8), LinkReason.FOREIGN)
+            closing = Closing(number.to_bytes(16, "big"), None, b"", (), (link,))
+            transaction.seal(SealedBatch(msgspec.UNSET, 0, ()), [closing], now=0, links_kept=1)
+
+    running.ask(leave_links)
+    first = running.ask(lambda transaction: transaction.expire(10, lambda *_: False, limit=3))
+    rest = running.ask(lambda transaction: transaction.expire(10, lambda *_: False, limit=3))
+    assert (len(first.forgotten), first.all_of_it) == (3, False)
+    assert (len(rest.forgotten), rest.all_of_it) == (2, True)
+    assert running.ask(lambda transaction: transaction.entries("links") + transaction.entries("expiry")) == 0
+
+
+# -- What could not be stored ----------------------------------------------------------------------
+
+
+def letters(transaction: Transaction) -> list[DeadLetter]:
+    return [msgspec.msgpack.decode(value, type=DeadLetter) for _, value in transaction._rows("dead", b"")]
+
+
+def refused(piece: Piece) -> Refused:
+    return Refused(piece.trace_id, piece.span_id, 1, "the database will not take it")
+
+
+def test_every_refused_orphan_of_a_trace_is_kept_and_no_other(running: Running) -> None:
+    evaluations = [Piece(1, number, 0, "evaluation") for number in (1, 2, 3)]
+    running.send(*evaluations)
+    running.wait(11)
+    running.complete(Applied(orphaned=1, refused=(refused(evaluations[0]), refused(evaluations[2]))))
+    kept = running.ask(letters)
+    assert [letter.error for letter in kept] == ["the database will not take it"] * 2
+    assert sorted(positions for letter in kept for _, _, positions in letter.payloads) == [(0,), (2,)]
+    assert running.front.counters.dead == 2
+
+
+def test_undecodable_spans_do_not_fill_the_journal(running: Running) -> None:
+    room = JOURNAL_BYTES // UNDECODABLE_SHARE
+    for number in range(1, 6):
+        running.send(task(number, parent=0))
+        running.wait(11)
+        spoiled = (bytes(16), bytes(8), bytes(room // 3), "no UTF-8")
+        running.complete(Applied(undecodable=1, undecodable_spans=(spoiled,)))
+    assert running.front.counters.undecodable == 5
+    assert len(running.loop.run_until_complete(running.front.undecodable(100))) == 2
+    assert running.ask(lambda transaction: transaction.used_bytes()) < JOURNAL_BYTES // 10
+
+
+# -- A damaged disk --------------------------------------------------------------------------------
+
+
+def damage(transaction: Transaction, sequence: int) -> None:
+    """Flip a bit of a journalled fragment."""
+    ((key, value),) = transaction._rows("spans", sequence.to_bytes(8, "big"))
+    transaction._txn.put(key, value[:-1] + bytes([value[-1] ^ 1]), db=transaction._dbs["spans"])
+    transaction.changes += 1
+
+
+def test_a_damaged_task_is_refused_and_its_batch_goes_on(running: Running) -> None:
+    running.send(task(1))
+    running.send(Piece(2, 1, 0, "task"))
+    running.wait(11)
+    running.ask(lambda transaction: damage(transaction, 1))
+    running.end()  # LMDB opens a file once in a process
+    reader = JournalReader(running.front.folder)
+    read = reader.batch(running.waiting[0].id)
+    reader.close()
+    running.begin()
+    assert read is not None
+    prepared = Pipeline(None, FoldSettings(), GateSettings()).prepare(*read)
+    assert [each.sealed.trace_id[-1] for each in prepared.tasks] == [2]
+    (lost,) = prepared.refused
+    assert (lost.trace_id[-1], lost.spans) == (1, 1)
+    running.complete(Applied(in_points=1, accepted=1, refused=prepared.refused))
+    (letter,) = running.ask(letters)
+    assert "checksum" in letter.error
+    counters = running.front.counters
+    assert (counters.dead, counters.tasks_dead, counters.handed_over, counters.sealed) == (1, 1, 1, 0)
+
+
+def test_after_a_start_a_damaged_fragment_holds_no_other_up(running: Running) -> None:
+    for trace in (1, 2):
+        running.send(Piece(trace, 1, 0, "task"))
+    running.ask(lambda transaction: damage(transaction, 1))
+    running.end()
+    running.begin()
+    running.wait(11)
+    assert [batch.tasks for batch in running.waiting] == [1]
+    running.complete(Applied(in_points=1, accepted=1))
+    # Its spans can be sent again; the damaged bytes stay where they are.
+    running.send(Piece(1, 1, 0, "task"), Piece(1, 2, 1, "tool"))
+    running.wait(11)
+    assert [batch.spans for batch in running.waiting] == [2]
+    assert running.front.counters.open == 1
