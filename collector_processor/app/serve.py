@@ -162,7 +162,11 @@ class Processor:
             return {"sealed": sealed}
 
         async def undecodable(arguments: Mapping[str, Any]) -> Any:
-            return await self.front.undecodable(int(arguments.get("limit", 100)))
+            kept = await self.front.undecodable(int(arguments.get("limit", 100)))
+            return [
+                {"trace_id": span.trace_id.hex(), "span_id": span.span_id.hex(), "reason": span.reason, "raw": span.raw}
+                for span in kept
+            ]
 
         return {"status": status, "flush": flush, "undecodable": undecodable}
 

@@ -21,3 +21,10 @@ class Commands:
     def group(self, name: str, help_text: str) -> Commands:
         """A command that has commands of its own."""
         return Commands(self.add(name, help_text), self._common)
+
+
+def positive(text: str) -> int:
+    """A whole number above 0, as the type of an argument."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)

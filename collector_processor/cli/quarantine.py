@@ -1,4 +1,4 @@
-"""`quarantine`: records that failed a gate, and what a person decides about them."""
+"""`quarantine`: records that failed a gate, what a person decides about them, and spans that nobody can read."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import getpass
 import json
 import sys
 import uuid
+from base64 import b64decode
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from collector_processor.cli.commands import Commands
+from collector_processor.cli.commands import Commands, positive
 from collector_processor.cli.configuration import load_settings
 from collector_processor.cli.output import add_formats, print_json, print_rows
 from collector_processor.errors import BenchmarkError
@@ -27,7 +28,12 @@ def add_to(commands: Commands) -> None:
     """Add the group `quarantine`."""
     group = commands.group("quarantine", "records that failed a gate and wait for a decision")
     listing = group.add("list", "the newest of them")
-    listing.add_argument("--limit", type=int, default=100, metavar="N", help="default: %(default)s")
+    listing.add_argument("--limit", type=positive, default=100, metavar="N", help="default: %(default)s")
+    listing.add_argument(
+        "--undecodable",
+        action="store_true",
+        help="instead, the oldest spans that could not be read, from the running processor; --json has their bytes",
+    )
     add_formats(listing, with_csv=True)
     listing.set_defaults(run=_list)
 
@@ -65,8 +71,22 @@ def _add_decision(parser: argparse.ArgumentParser) -> None:
 
 
 def _list(options: argparse.Namespace) -> int:
+    if options.undecodable:
+        return _list_undecodable(options)
     rows = _review(options, lambda quarantine: quarantine.newest(limit=options.limit))
     print_rows(("id", "timestamp", "task_id", "gates_failed"), rows, options)
+    return 0
+
+
+def _list_undecodable(options: argparse.Namespace) -> int:
+    from collector_processor.app.control import ask
+
+    kept = ask(load_settings(options).data_dir, "undecodable", {"limit": options.limit})
+    if options.json:
+        print_json(kept)
+    else:
+        rows = [(each["trace_id"], each["span_id"], len(b64decode(each["raw"])), each["reason"]) for each in kept]
+        print_rows(("trace_id", "span_id", "bytes", "reason"), rows, options)
     return 0
 
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from collector_processor.cli.commands import Commands
+from collector_processor.cli.commands import Commands, positive
 from collector_processor.cli.configuration import load_settings
 from collector_processor.cli.output import add_formats, print_json
 
@@ -25,7 +25,7 @@ def add_to(commands: Commands) -> None:
 
     demo = commands.add("demo", "run a small real arbiter, store what it did, show it and what it cost")
     demo.add_argument("--keep", action="store_true", help="leave the processor running until Ctrl-C")
-    demo.add_argument("--tasks", type=_positive, default=DEMO_TASKS, metavar="N", help="default: %(default)s")
+    demo.add_argument("--tasks", type=positive, default=DEMO_TASKS, metavar="N", help="default: %(default)s")
     demo.add_argument("--data-dir", type=Path, metavar="DIR", help="keep the data here; default: thrown away")
     demo.set_defaults(run=_demo)
 
@@ -36,13 +36,6 @@ def add_to(commands: Commands) -> None:
     flush = commands.add("flush", "close and write now what can be")
     add_formats(flush)
     flush.set_defaults(run=_flush)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
 
 
 def _serve(options: argparse.Namespace) -> int:
