@@ -49,24 +49,18 @@ def references(stray: Stray) -> tuple[str, ...]:
 def assign(strays: Sequence[Stray], places: Mapping[str, UUID], by_task: Mapping[str, UUID]) -> dict[str, UUID]:
     """Choose, given where spans are stored and what task ids mean. A stray goes where its parent goes, if it does."""
     named = {stray.fact.fact_id: stray for stray in strays}
-    found: dict[str, UUID] = {}
-
-    def point_of(stray: Stray, below: frozenset[str]) -> UUID | None:
-        fact_id = stray.fact.fact_id
-        if fact_id in found:
-            return found[fact_id]
-        point = next((places[each] for each in references(stray) if each in places), None)
-        parent = named.get(parent_of(stray))
-        if point is None and parent is not None and parent.fact.fact_id not in below:
-            point = point_of(parent, below | {fact_id})
-        point = point or by_task.get(fact_id)
-        if point is not None:
-            found[fact_id] = point
-        return point
-
+    found: dict[str, UUID | None] = {}
     for stray in strays:
-        point_of(stray, frozenset({stray.fact.fact_id}))
-    return found
+        # Up to a stray whose place is known or hangs on no parent, and down again: chains may be thousands long.
+        way: dict[str, UUID | None] = {}
+        next_up: Stray | None = stray
+        while next_up is not None and (fact_id := next_up.fact.fact_id) not in way and fact_id not in found:
+            way[fact_id] = next((places[each] for each in references(next_up) if each in places), None)
+            next_up = named.get(parent_of(next_up)) if way[fact_id] is None else None
+        above = found.get(next_up.fact.fact_id) if next_up is not None else None
+        for fact_id, place in reversed(way.items()):
+            above = found[fact_id] = place or above or by_task.get(fact_id)
+    return {fact_id: point for fact_id, point in found.items() if point is not None}
 
 
 def stray_of(row: Mapping[str, str]) -> Stray:

@@ -65,3 +65,9 @@ def test_a_chain_follows_whatever_the_order(order, known):
 
 def test_a_root_has_no_parent():
     assert parent_of(stray(routing(1, 9, parent=None))) == name(1, 0)
+
+
+def test_a_chain_may_be_as_long_as_a_task_may_have_spans():
+    chain = [stray(tool_call(1, number, parent=number - 1)) for number in range(2, 10_001)]
+    assert assign(chain[::-1], {}, {}) == {}
+    assert set(assign(chain[::-1], {name(1, 2): A}, {}).values()) == {A}
