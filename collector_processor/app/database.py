@@ -6,7 +6,9 @@ The front receives and journals without it. The embedded server is started here;
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
 
 from collector_processor.app.access import embedded_directory
 from collector_processor.config import EMBEDDED, Settings, mask_url
@@ -17,6 +19,7 @@ from collector_processor.store.migrations import migrate
 from collector_processor.telemetry import get_logger
 
 log = get_logger(__name__)
+T = TypeVar("T")
 
 FIRST_PAUSE: Final = 0.5
 LAST_PAUSE: Final = 5.0
@@ -33,6 +36,8 @@ class DatabaseKeeper:
 
     def __init__(self, settings: Settings) -> None:
         self._embedded = EmbeddedServer(embedded_directory(settings)) if settings.database_url == EMBEDDED else None
+        # One thread, so that starts and the stop come one after the other: who gives up waiting ends no start.
+        self._operator = ThreadPoolExecutor(1, "embedded-database")
         self.url: str | None = None if self._embedded else settings.database_url
         self.tier: str | None = None
         self.problem: str | None = "not reached yet"
@@ -69,7 +74,7 @@ class DatabaseKeeper:
 
     async def _reach(self) -> None:
         if self._embedded is not None:
-            self.url = await asyncio.to_thread(self._embedded.start)
+            self.url = await self._operate(self._embedded.start)
         assert self.url is not None
         for name in await migrate(self.url):
             log.info("database: migrated", migration=name)
@@ -80,11 +85,15 @@ class DatabaseKeeper:
         if self._embedded is None:
             return
         try:
-            self.url = await asyncio.to_thread(self._embedded.start)
+            self.url = await self._operate(self._embedded.start)
         except BenchmarkError as error:
             log.warning("database: the embedded server could not be started", problem=str(error))
 
     async def close(self) -> None:
-        """Leave the embedded server; the last user stops it."""
+        """Leave the embedded server, also one that is being started; the last user stops it."""
         if self._embedded is not None:
-            await asyncio.to_thread(self._embedded.stop)
+            await self._operate(self._embedded.stop)
+        self._operator.shutdown()
+
+    async def _operate(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._operator, work)
