@@ -82,11 +82,15 @@ class Monitor:
     async def _watch(self) -> None:
         again = 0.0
         while True:
-            with contextlib.suppress(BenchmarkError):
+            try:
                 await self._look_at_journal()
                 if (began := time.monotonic()) >= again:
                     await self._look_at_database()
                     again = began + (time.monotonic() - began) * DATABASE_REST
+            except BenchmarkError as error:
+                log.debug("monitor: no answer", problem=str(error))  # health says it already
+            except Exception:
+                log.exception("monitor: status and metrics are those of an earlier time")
             await asyncio.sleep(ASK_SECONDS)
 
     async def _look_at_journal(self) -> None:

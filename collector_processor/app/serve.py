@@ -87,6 +87,10 @@ class Processor:
             self.fault = str(error)
             log.critical("database: it can't be used by this program", problem=str(error))
             return
+        except Exception as error:
+            self.fault = f"the database could not be brought up: {error!r}"
+            log.exception("database: it could not be brought up, start the processor again")
+            return
         self.pool.start(self.settings.workers)
 
     async def wait_for_database(self, seconds: float) -> None:

@@ -119,10 +119,12 @@ class WorkerPool:
         await asyncio.gather(*self._slots, return_exceptions=True)
 
     async def _keep(self, slot: str) -> None:
-        pause = FIRST_PAUSE
+        pause, failed = FIRST_PAUSE, False
         while True:
             began = time.monotonic()
             try:
+                if failed:
+                    await self._recover()
                 await self._run(slot)
             except (EOFError, ConnectionError):
                 problem = "a worker process ended unexpectedly"
@@ -131,6 +133,7 @@ class WorkerPool:
             except Exception as error:
                 log.exception("worker: the slot failed", slot=slot)
                 problem = repr(error)
+            failed = True
             if time.monotonic() - began > LAST_PAUSE * 2:
                 pause = FIRST_PAUSE
             self.problem = problem
@@ -138,7 +141,6 @@ class WorkerPool:
             log.warning("worker: tried again after a pause", slot=slot, problem=problem, seconds=pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, LAST_PAUSE)
-            await self._recover()
 
     async def _run(self, slot: str) -> None:
         process = await asyncio.create_subprocess_exec(
@@ -187,7 +189,8 @@ class WorkerPool:
                 if count:
                     log.info("orphans found their task", count=count)
             case Failed(error):
-                metrics.BATCHES.labels("again").inc()
+                if slot in self._held:
+                    metrics.BATCHES.labels("again").inc()
                 raise _WorkFailedError(error)
             case Up():
                 raise _WorkFailedError("a worker spoke out of turn")

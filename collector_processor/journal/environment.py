@@ -2,7 +2,7 @@
 
 LMDB itself lets a second process write unhindered, dies by a signal on a damaged file and never syncs the
 folder, so this module holds a lock of its own, verifies the file in a child process before it is mapped, and
-syncs the folder once after creation.
+syncs the folder when it has opened it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,6 @@ class Environment:
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self.folder = folder
         self.max_bytes = max_bytes
-        created = not folder.exists()
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
@@ -65,8 +64,7 @@ class Environment:
             self.databases = {name: self._lmdb.open_db(name.encode()) for name in DATABASES}
             self._check_version()
             self.identity = self._identify()
-            if created:
-                self._sync_folder()
+            self._sync_folder()  # nor may a power loss bring back the mark of a good end
         except BaseException:
             os.close(self._lock)
             raise
