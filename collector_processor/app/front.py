@@ -48,7 +48,8 @@ MAX_GRACE: Final = 60 * SECOND
 """Late spans put a task's closing off by at most this."""
 MAX_BATCH_TASKS: Final = 1000
 MAX_BATCH_SPANS: Final = 50_000
-"""A batch is what a worker holds in memory at once."""
+MAX_BATCH_BYTES: Final = 64 << 20
+"""A batch is what a worker holds in memory at once; a single task may be larger."""
 TICK_SECONDS: Final = 0.1
 FAILED_SECONDS: Final = 5.0
 EXPIRE_EVERY: Final = 10 * SECOND
@@ -311,14 +312,18 @@ def _size(fragment: Fragment) -> int:
 def _batches(closings: Sequence[Closing]) -> Iterator[list[Closing]]:
     """Cut closings into batches that a worker can hold; a task is never cut."""
     share: list[Closing] = []
-    tasks = spans = 0
+    tasks = spans = size = 0
     for closing in closings:
+        if share and size + closing.size > MAX_BATCH_BYTES:
+            yield share
+            share, tasks, spans, size = [], 0, 0, 0
         share.append(closing)
+        size += closing.size
         if closing.sealed is not None:
             tasks += 1
             spans += closing.sealed.spans
         if tasks >= MAX_BATCH_TASKS or spans >= MAX_BATCH_SPANS:
             yield share
-            share, tasks, spans = [], 0, 0
+            share, tasks, spans, size = [], 0, 0, 0
     if share:
         yield share

@@ -50,7 +50,7 @@ class Done(msgspec.Struct, tag=True, frozen=True):
     batch_id: UUID
     applied: Applied | None
     seconds: dict[str, float]
-    """Time by stage: read, convert, store."""
+    """Time by stage: read, convert (guard included), store."""
 
 
 class OrphansJoined(msgspec.Struct, tag=True, frozen=True):

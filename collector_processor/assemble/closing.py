@@ -135,7 +135,7 @@ def _unclaimed(
 
 def _within_limits(members: list[OpenSpan], limits: Limits) -> tuple[list[OpenSpan], list[OpenSpan]]:
     """(kept, shed): foreign spans go first, the latest first; the task span itself never goes."""
-    size = sum(span.size for span in members)
+    size = _size(members)
     if len(members) <= limits.max_task_spans and size <= limits.max_task_bytes:
         return members, []
     count = len(members)
@@ -156,7 +156,8 @@ def _within_limits(members: list[OpenSpan], limits: Limits) -> tuple[list[OpenSp
 
 def _sealed(sealed: SealedTask, kept: list[OpenSpan], shed: list[OpenSpan]) -> Closing:
     ids = b"".join(span.span_id for span in kept)
-    return Closing(sealed.trace_id, sealed, ids, _members(shed), _links(shed, LinkReason.TRUNCATED), len(shed))
+    links = _links(shed, LinkReason.TRUNCATED)
+    return Closing(sealed.trace_id, sealed, ids, _members(shed), links, len(shed), _size(kept))
 
 
 def _given_up(
@@ -169,7 +170,11 @@ def _given_up(
     links = _links(orphans, LinkReason.GIVEN_AWAY) + _links(shed, LinkReason.TRUNCATED)
     if place is Place.WAITING:
         links += _links(gone, LinkReason.FOREIGN)
-    return Closing(trace_id, sealed, b"", _members(gone + shed), links, len(shed))
+    return Closing(trace_id, sealed, b"", _members(gone + shed), links, len(shed), _size(orphans))
+
+
+def _size(spans: Iterable[OpenSpan]) -> int:
+    return sum([span.size for span in spans])
 
 
 def _links(spans: Iterable[OpenSpan], reason: LinkReason) -> tuple[Link, ...]:

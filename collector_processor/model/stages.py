@@ -210,7 +210,7 @@ class Closing(NamedTuple):
 
     `sealed` goes to a worker; `span_ids` (8 bytes each) are then remembered as belonging to it. `dropped` leave the
     journal now, `truncated` of their spans by a limit and the others because no task claims them. `links` stay
-    behind for both.
+    behind for both. `size` is what the sealed spans have in bytes.
     """
 
     trace_id: bytes
@@ -219,6 +219,7 @@ class Closing(NamedTuple):
     dropped: tuple[Member, ...]
     links: tuple[Link, ...]
     truncated: int = 0
+    size: int = 0
 
 
 class Stored(NamedTuple):

@@ -76,7 +76,7 @@ BATCHES: Final = Counter(
 )
 BATCH_SECONDS: Final = Histogram(
     "batch_duration_seconds",
-    "A worker's time for one batch. stage: read, convert, guard, store.",
+    "A worker's time for one batch. stage: read, convert (guard included), store.",
     ("stage",),
     namespace=NAMESPACE,
     registry=REGISTRY,

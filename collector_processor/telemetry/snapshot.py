@@ -48,7 +48,7 @@ COMPLEXITY_DISTRIBUTION: Final = Family("complexity_distribution", "Records by c
 AVG_COLLECTION_LATENCY: Final = Family(
     "avg_collection_latency_seconds", "Mean time a task that the plugin reports having spent in its own wrappers."
 )
-BUFFER_FLUSH_RATE: Final = Family("buffer_flush_rate_per_minute", "Batches sealed per minute, over the last hour.")
+BUFFER_FLUSH_RATE: Final = Family("buffer_flush_rate_per_minute", "Batches stored per minute, over the last hour.")
 STORAGE_GROWTH_RATE: Final = Family("storage_growth_rate_bytes_per_day", "Growth of the database.")
 
 # -- Where data is ---------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from collector_processor.errors import StoreError
 from collector_processor.model.facts import Facts
 from collector_processor.model.record import FailedGate, Severity, State, Verdict
 from collector_processor.model.stages import GuardedPoint
+from collector_processor.store.figures import read_figures
 from collector_processor.store.quarantine import Quarantine
 
 ME = {"author": "ada", "reason": "looked at it"}
@@ -83,6 +84,7 @@ def test_a_critical_failure_ends_a_release_and_can_not_be_released(run, url, qua
 def test_a_discarded_record_is_gone_for_good(run, store, quarantine, rows):
     run(quarantine.discard(id_of(), **ME))
     assert rows("SELECT task_id FROM benchmark.data_points") == [{"task_id": "t-2"}]
+    assert run(read_figures(store._database)).collection["total_data_points"] == 1
     assert run(quarantine.newest()) == []
     assert run(quarantine.show(id_of())).state is State.DISCARDED
     again = run(store.apply(batch(closed(Facts(task=task(), executions=(execution(),)), foreign=1))))

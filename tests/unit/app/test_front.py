@@ -10,7 +10,15 @@ import msgspec
 import pytest
 from support.spans import Piece, request
 
-from collector_processor.app.front import SECOND, Front, Waiting
+from collector_processor.app.front import (
+    MAX_BATCH_BYTES,
+    MAX_BATCH_SPANS,
+    MAX_BATCH_TASKS,
+    SECOND,
+    Front,
+    Waiting,
+    _batches,
+)
 from collector_processor.app.pipeline import Pipeline
 from collector_processor.config import Settings
 from collector_processor.convert import FoldSettings
@@ -19,7 +27,18 @@ from collector_processor.journal.format import DeadLetter
 from collector_processor.journal.kept import UNDECODABLE_SHARE
 from collector_processor.journal.reader import JournalReader
 from collector_processor.journal.transaction import Transaction
-from collector_processor.model.stages import Applied, Closing, Link, LinkReason, Refused, SealedBatch, Signal
+from collector_processor.model.stages import (
+    Applied,
+    Closing,
+    Link,
+    LinkReason,
+    Member,
+    Refused,
+    SealedBatch,
+    SealedTask,
+    SealKind,
+    Signal,
+)
 
 MINUTE = 60
 JOURNAL_BYTES = 16 << 20
@@ -106,6 +125,28 @@ def test_expiry_goes_on_where_more_is_due_than_one_transaction_takes(running: Ru
     assert (len(first.forgotten), first.all_of_it) == (3, False)
     assert (len(rest.forgotten), rest.all_of_it) == (2, True)
     assert running.ask(lambda transaction: transaction.entries("links") + transaction.entries("expiry")) == 0
+
+
+# -- Batches ---------------------------------------------------------------------------------------
+
+
+def closing(spans: int, size: int) -> Closing:
+    sealed = SealedTask(SealKind.TASK, bytes(16), bytes(8), (Member(1, 0, tuple(range(spans))),))
+    return Closing(bytes(16), sealed, b"", (), (), size=size)
+
+
+@pytest.mark.parametrize(
+    ("closings", "batches"),
+    [
+        ([closing(1, 100)] * (MAX_BATCH_TASKS + 1), [MAX_BATCH_TASKS, 1]),
+        ([closing(MAX_BATCH_SPANS // 2, 100)] * 5, [2, 2, 1]),
+        ([closing(1, MAX_BATCH_BYTES // 2)] * 5, [2, 2, 1]),
+        ([closing(1, 100), closing(1, 2 * MAX_BATCH_BYTES), closing(1, 100)], [1, 1, 1]),
+    ],
+    ids=["tasks", "spans", "bytes", "one larger than a batch"],
+)
+def test_a_batch_is_no_more_than_a_worker_can_hold(closings: list[Closing], batches: list[int]) -> None:
+    assert [len(share) for share in _batches(closings)] == batches
 
 
 # -- What could not be stored ----------------------------------------------------------------------

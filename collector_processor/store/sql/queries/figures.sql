@@ -9,6 +9,12 @@ WITH ledger AS (
         coalesce(sum(quarantined), 0) AS quarantined
     FROM benchmark_data.batches
 ),
+keys AS (
+    SELECT
+        coalesce(sum(spans) FILTER (WHERE state NOT IN ('discarded', 'erased')), 0) AS spans,
+        count(*) FILTER (WHERE state IN ('accepted', 'quarantined', 'released')) AS points
+    FROM benchmark_data.point_keys
+),
 day AS (
     SELECT
         count(*) FILTER (WHERE timestamp >= date_trunc('day', now(), 'UTC')) AS today,
@@ -33,16 +39,14 @@ recent AS (
 )
 SELECT
     ledger.spans AS ledger_spans,
-    (
-        SELECT coalesce(sum(spans), 0) FROM benchmark_data.point_keys WHERE state NOT IN ('discarded', 'erased')
-    ) AS ledger_in_points,
+    keys.spans AS ledger_in_points,
     ledger.duplicate AS ledger_duplicate,
     (SELECT coalesce(sum(spans), 0) FROM benchmark_data.strays WHERE id IS NULL) AS ledger_orphaned,
     ledger.discarded AS ledger_discarded,
     ledger.erased AS ledger_erased,
     day.today AS data_points_collected_today,
     day.hour AS data_points_per_hour,
-    (ledger.accepted + ledger.quarantined)::bigint AS total_data_points,
+    keys.points AS total_data_points,
     CASE
         WHEN ledger.accepted + ledger.quarantined > 0
             THEN (ledger.quarantined / (ledger.accepted + ledger.quarantined))::double precision
@@ -52,4 +56,4 @@ SELECT
     complexities.distribution AS complexity_distribution,
     recent.overhead AS avg_collection_latency_ms,
     pg_database_size(current_database()) AS database_bytes
-FROM ledger, day, complexities, recent;
+FROM ledger, keys, day, complexities, recent;
