@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from psycopg import Error, errors
 from psycopg.rows import tuple_row
 
+from collector_processor.errors import StoreError
 from collector_processor.store.database import Database
+
+_MENDING: Final[dict[type[Error], str]] = {
+    errors.UndefinedColumn: "`SELECT * FROM view LIMIT 0` shows the columns of a view",
+    errors.InsufficientPrivilege: "queries may only read the views of schema benchmark",
+}
 
 
 class Answer(NamedTuple):
@@ -21,6 +28,18 @@ async def query(database: Database, text: str, *, timeout_seconds: float = 60.0)
 
     Raises StoreError: it is no single statement, gives no rows, takes too long, or wants what the reader may not.
     """
+    if not text.strip():
+        raise StoreError("the query is empty: try SELECT * FROM data_points LIMIT 1")
+    try:
+        return await _run(database, text, timeout_seconds)
+    except StoreError as error:
+        mending = await _mending(database, error.__cause__, timeout_seconds)
+        if mending is None:
+            raise
+        raise StoreError(f"{error}; {mending}", transient=error.transient) from error.__cause__
+
+
+async def _run(database: Database, text: str, timeout_seconds: float) -> Answer:
     async with (
         database.reading(timeout_seconds=timeout_seconds) as connection,
         connection.cursor(row_factory=tuple_row) as cursor,
@@ -31,3 +50,15 @@ async def query(database: Database, text: str, *, timeout_seconds: float = 60.0)
             # No row, so no names either; asking in binary form is the other way to send one statement.
             await cursor.execute(text.encode(), binary=True)
         return Answer(tuple(column.name for column in cursor.description or ()), rows)
+
+
+async def _mending(database: Database, error: BaseException | None, timeout_seconds: float) -> str | None:
+    """How a person may mend the query: the server's own hint, or what we know of the schema."""
+    if not isinstance(error, Error):
+        return None
+    if isinstance(error, errors.UndefinedTable):
+        views = await _run(
+            database, "SELECT viewname FROM pg_views WHERE schemaname = 'benchmark' ORDER BY 1", timeout_seconds
+        )
+        return f"the views are {', '.join(name for (name,) in views.rows)}"
+    return error.diag.message_hint or _MENDING.get(type(error))

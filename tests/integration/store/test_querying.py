@@ -61,3 +61,19 @@ def test_anything_else_is_refused(ask, rows, text):
 def test_a_query_that_takes_too_long_is_ended(ask):
     with pytest.raises(StoreError, match="statement timeout"):
         ask("SELECT pg_sleep(60)", timeout_seconds=0.1)
+
+
+@pytest.mark.parametrize(
+    ("text", "mending"),
+    [
+        ("SELECT * FROM datapoints", "the views are agent_statistics, data_points, .*turns$"),
+        ("SELECT tool_name FROM turns", "SELECT \\* FROM view LIMIT 0"),
+        ("SELECT task_ids FROM turns", "Perhaps you meant to reference the column"),
+        ("DELETE FROM data_points", "may only read the views"),
+        (" \n", "try SELECT"),
+    ],
+)
+def test_a_refusal_says_how_to_mend_the_query(ask, text, mending):
+    with pytest.raises(StoreError, match=mending) as raised:
+        ask(text)
+    assert "\n" not in str(raised.value)
