@@ -24,6 +24,7 @@ KEEP_ALIVE: Final = 75
 """Longer than exporters pause between two requests, or they would find their connection closed under them."""
 MAX_HEAD_BYTES: Final = 64 * 1024
 _BACKLOG: Final = 2048
+_HTTP_2_PREFACE: Final = b"PRI * HTTP/2.0"
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -120,6 +121,11 @@ class _Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if not self._in_body and data.startswith(_HTTP_2_PREFACE):
+            # gRPC's exporters repeat the attempt, and show nothing of an answer in HTTP/1.1: it is said here.
+            self.logger.warning("HTTP/2 came to a port that speaks HTTP/1.1; is it gRPC, meant for the gRPC port?")
+            self.send_400_response("This port speaks HTTP/1.1, not HTTP/2 or gRPC")
+            return
         if not self._in_body:
             self._head_bytes += len(data)
         super().data_received(data)

@@ -81,3 +81,23 @@ def test_a_running_request_is_answered_before_the_server_stops():
         await stopping
 
     asyncio.run(scenario())
+
+
+def test_grpc_on_the_wrong_port_is_told_apart_from_nonsense(caplog):
+    async def said_to(sent: bytes) -> bytes:
+        server = HttpServer(hello, "SETTING")
+        reader, writer = await asyncio.open_connection("127.0.0.1", await server.start("127.0.0.1", 0))
+        writer.write(sent)
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        await server.stop()
+        return answer
+
+    answer = asyncio.run(said_to(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"not HTTP/2 or gRPC" in answer
+    assert [record.getMessage().partition(";")[0] for record in caplog.records if record.name == "uvicorn.error"] == [
+        "HTTP/2 came to a port that speaks HTTP/1.1"
+    ]
+    assert b"HTTP/2" not in asyncio.run(said_to(b"nonsense\r\n\r\n"))
