@@ -77,7 +77,7 @@ def _flush(options: argparse.Namespace) -> int:
     if options.json:
         print_json(answer)
     else:
-        print(f"closed and stored {answer['sealed']} tasks")
+        print(f"closed and stored {answer['sealed']} tasks and late parts")
     return 0
 
 
@@ -90,8 +90,8 @@ def _lines(status: Status) -> list[str]:
         ("receives", ", ".join(f"{name} {address}" for name, address in status.listening.items()) or "nothing"),
         ("journal", f"{_bytes(journal.bytes)} of {_bytes(journal.max_bytes)}" + _until_full(journal.seconds_to_full)),
         ("open", f"{place.open_tasks} tasks, {place.open_spans} spans" + _oldest(place.oldest_open_task_seconds)),
-        ("closed", f"{place.closed_tasks} tasks" + _next(place.next_flush_seconds)),
-        ("sealed", f"{place.sealed_tasks} tasks in {place.sealed_batches} batches"),
+        ("closed", f"{place.closed_tasks} tasks and late parts" + _next(place.next_flush_seconds)),
+        ("sealed", f"{place.sealed_tasks} tasks and late parts in {place.sealed_batches} batches"),
         ("database", _database(database.tier, database.up, database.lag_seconds, database.error)),
         ("", database.url),
     ]

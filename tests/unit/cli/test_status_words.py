@@ -64,8 +64,8 @@ def test_words(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
         ["receives", "otlp_http 127.0.0.1:4318"],
         ["journal", "3.0 MiB of 8.0 GiB, full in 5 d"],
         ["open", "2 tasks, 9 spans, the oldest for 90 s"],
-        ["closed", "1 tasks, sealed in 3.5 s at the latest"],
-        ["sealed", "40 tasks in 4 batches"],
+        ["closed", "1 tasks and late parts, sealed in 3.5 s at the latest"],
+        ["sealed", "40 tasks and late parts in 4 batches"],
         ["database", "DOWN (refused), 5 min behind"],
         ["postgresql://o:***@h/db"],
         ["journal", "spans  balances"],
@@ -97,7 +97,7 @@ def test_failure_is_exit_code_1(
 def test_a_flush_that_fails_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     answer(monkeypatch, {"sealed": 3})
     assert main(["flush"]) == 0
-    assert capsys.readouterr().out == "closed and stored 3 tasks\n"
+    assert capsys.readouterr().out == "closed and stored 3 tasks and late parts\n"
     answer(monkeypatch, ControlError("the database is down: 3 tasks are sealed and wait"))
     assert main(["flush"]) == 1
     assert capsys.readouterr().err == "otel-benchmark: the database is down: 3 tasks are sealed and wait\n"
