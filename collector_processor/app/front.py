@@ -72,8 +72,6 @@ class Snapshot(NamedTuple):
     counters: Counters
     summary: Summary
     used_bytes: int
-    undecodable_kept: int
-    dead_letters: int
 
 
 class Front:
@@ -275,8 +273,6 @@ class Front:
                 msgspec.structs.replace(transaction.counters),
                 self._assembler.summary(),
                 transaction.used_bytes(),
-                transaction.entries("undecodable"),
-                transaction.entries("dead"),
             )
         )
 

@@ -106,7 +106,7 @@ async def _serve(output: int) -> None:
     configure(Settings(log_level=begin.log_level, log_format=begin.log_format))
     async with Database(begin.database_url, application_name=begin.name) as database:
         try:
-            await database.terminate_others(begin.name)
+            await database.terminate_others()
             worker = Worker(begin, database)
         except BenchmarkError as error:
             send(Failed(str(error), getattr(error, "transient", False)))

@@ -224,16 +224,6 @@ class Assembler:
         """Which closed tasks still have open late spans: those are not forgotten."""
         return _Needed(self._traces, lookup)
 
-    @property
-    def next_due(self) -> int | None:
-        """Ns of the next moment at which something may be to do; None when nothing is planned."""
-        planned = [min(self._timers) * TICK] if self._timers else []
-        if self._ready:
-            planned.append(self._ready_since + self._limits.flush_interval)
-            if self._ready_records >= self._limits.flush_records:
-                planned.append(0)
-        return min(planned, default=None)
-
     def summary(self) -> Summary:
         """Counts for `status`."""
         oldest = min((trace.entries[0].arrived for trace in self._traces.values()), default=None)

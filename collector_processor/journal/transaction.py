@@ -284,10 +284,6 @@ class Transaction:
         """Bytes in live pages, our own count: LMDB's file never shrinks."""
         return sum(live_bytes(self._txn, database) for database in self._dbs.values())
 
-    def entries(self, database: str) -> int:
-        """Rows of a sub-database."""
-        return self._txn.stat(self._dbs[database])["entries"]
-
     def undecodable(self, limit: int = 1000) -> Sequence[UndecodableSpan]:
         """The oldest undecodable spans."""
         rows = islice(self._rows("undecodable", b""), limit)

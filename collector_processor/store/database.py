@@ -57,7 +57,7 @@ class Database:
             name=application_name,
             open=False,
         )
-        self.application_name = application_name
+        self._name = application_name
 
     async def open(self) -> None:
         """Make the pool ready. The database needn't answer yet."""
@@ -96,10 +96,10 @@ class Database:
                 await connection.execute(statement("begin_read"), {"timeout": f"{int(timeout_seconds * 1000)}ms"})
                 yield connection
 
-    async def terminate_others(self, application_name: str) -> int:
-        """End the backends that a dead process of that name left on this database; returns how many."""
+    async def terminate_others(self) -> int:
+        """End the backends that a dead process of this name left on this database; returns how many."""
         async with self.owning() as connection:
-            ended = await connection.execute(statement("end_backends"), {"application_name": application_name})
+            ended = await connection.execute(statement("end_backends"), {"application_name": self._name})
             return len(await ended.fetchall())
 
     @asynccontextmanager

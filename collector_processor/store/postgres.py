@@ -58,19 +58,6 @@ class PostgresStore:
         self._database = database
         self._rules = Rules(revise, unite, clock_skew)
 
-    async def open(self) -> None:
-        """Connect, and end what a dead process of the same name left behind. Raises StoreError."""
-        await self._database.open()
-        try:
-            await self._database.terminate_others(self._database.application_name)
-        except BaseException:
-            await self._database.close()
-            raise
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._database.close()
-
     async def apply(self, batch: PreparedBatch) -> Applied:
         """Store a batch and return its ledger row; a batch that was applied before returns the one of that time.
 
@@ -94,11 +81,6 @@ class PostgresStore:
             tally.add(await self._store(connection, items))
             await _close(connection, batch.id, tally, grouped.undecodable)
         return tally.applied(grouped.undecodable)
-
-    async def outcome(self, batch_id: UUID) -> Applied | None:
-        """The ledger row of a batch, None where it was not applied. Undecodable spans are without their bytes."""
-        async with self._database.writing() as connection:
-            return await _outcome(connection, batch_id)
 
     async def join_orphans(self) -> int:
         """Join the waiting strays whose point is known by now; returns how many. Doing it again changes nothing."""

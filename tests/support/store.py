@@ -21,13 +21,9 @@ Rows = Callable[..., list[dict[str, Any]]]
 @asynccontextmanager
 async def opened(url: str, *, name: str = "test worker", **rules: Any) -> AsyncIterator[PostgresStore]:
     """A store of one connection, with the project's own fold, gates and union unless others are given."""
-    database = Database(url, application_name=name)
-    store = PostgresStore(database, **{"revise": revise, "unite": unite} | rules)
-    await store.open()
-    try:
-        yield store
-    finally:
-        await store.close()
+    async with Database(url, application_name=name) as database:
+        await database.terminate_others()
+        yield PostgresStore(database, **{"revise": revise, "unite": unite} | rules)
 
 
 async def execute(store: PostgresStore, statement: str, *parameters: Any) -> None:

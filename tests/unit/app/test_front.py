@@ -124,7 +124,10 @@ def test_expiry_goes_on_where_more_is_due_than_one_transaction_takes(running: Ru
     rest = running.ask(lambda transaction: transaction.expire(10, lambda *_: False, limit=3))
     assert (len(first.forgotten), first.all_of_it) == (3, False)
     assert (len(rest.forgotten), rest.all_of_it) == (2, True)
-    assert running.ask(lambda transaction: transaction.entries("links") + transaction.entries("expiry")) == 0
+    assert (
+        running.ask(lambda transaction: [row for name in ("links", "expiry") for row in transaction._rows(name, b"")])
+        == []
+    )
 
 
 # -- Batches ---------------------------------------------------------------------------------------
