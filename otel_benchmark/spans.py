@@ -90,6 +90,8 @@ class LifecycleSpan:
 
     def enter(self) -> None:
         """Make the span current; a generator does it before each of its steps."""
+        if self.finished:
+            return  # the driver of an abandoned generator is told of its end after the span is
         self._previous = get_current()
         attach(self.context)
 

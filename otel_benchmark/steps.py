@@ -7,9 +7,10 @@ and left after it.
 
 from __future__ import annotations
 
+import inspect
 import sys
 import weakref
-from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from types import AsyncGeneratorType, CoroutineType, GeneratorType, coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -115,11 +116,16 @@ def defer(result: Any, active: Active) -> Any:
     if isinstance(result, CoroutineType):
         driven = _drive_coroutine(result, active)
     elif isinstance(result, GeneratorType):
-        driven = generator_function(lambda: (result, active))()
+        function = generator_function(lambda: (result, active))
+        awaitable = result.gi_code.co_flags & inspect.CO_ITERABLE_COROUTINE
+        driven = (coroutine(function) if awaitable else function)()  # type: ignore[no-untyped-call]  # of Any
     elif isinstance(result, AsyncGeneratorType):
         driven = async_generator_function(lambda: (result, active))()
     else:
-        result.add_done_callback(lambda future: _settle(future, active))
+        try:
+            result.add_done_callback(lambda future: _settle(future, active))
+        except Exception:  # noqa: BLE001 - asyncio's raises where the loop is closed, another's whatever it likes
+            active.close()
         return result
     driven.__name__, driven.__qualname__ = result.__name__, result.__qualname__
     weakref.finalize(driven, _discard, result, active)
@@ -138,23 +144,25 @@ async def _drive_coroutine(body: Coroutine[Any, Any, Any], active: Active) -> An
 
 
 def _discard(body: Any, active: Active) -> None:
-    if isinstance(body, CoroutineType):
-        body.close()  # else it warns of never having been awaited, as its driver has done already
+    # A body that was never started would warn of never having been awaited, as its driver has done already. One
+    # that was is its driver's to close: at the interpreter's exit it may still be running in another thread.
+    if isinstance(body, CoroutineType) and inspect.getcoroutinestate(body) == inspect.CORO_CREATED:
+        body.close()
     active.close()
 
 
 def _settle(future: Any, active: Active) -> None:
     error: BaseException | None = None
     result: Any = None
-    if future.cancelled():
-        try:
-            future.result()
-        except BaseException as cancelled:  # noqa: BLE001 - the only way to the cancellation itself
-            error = cancelled
-    else:
+    try:
         # exception() would mark the error as retrieved, and asyncio would not tell the host of a lost one.
-        error = getattr(future, "_exception", None)
-        result = future.result() if error is None else None
+        lost = None if future.cancelled() else getattr(future, "_exception", None)
+        if isinstance(lost, BaseException):
+            error = lost
+        else:
+            result = future.result()
+    except BaseException as raised:  # noqa: BLE001 - a cancellation, or the error of a future that hides it
+        error = raised
     active.close(result, error)
 
 

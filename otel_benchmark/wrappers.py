@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 MARK: Final = "__otel_benchmark_plan__"
 """On a wrapper: its plan. What carries it is wrapped already."""
-_RUNNING: Final = frozenset({CoroutineType, GeneratorType, AsyncGeneratorType})
 _UNTRACKED: Final = Untracked()
 
 
@@ -45,11 +44,19 @@ def describe(function: Any) -> str:
     return "function" if inspect.isroutine(function) else f"callable {type(function).__name__}"
 
 
+def plan_of(function: Any) -> Plan | None:
+    """Return the plan of a recording callable, None of any other."""
+    if isinstance(function, _RecordingProxy):
+        return function.plan
+    plan: Plan | None = getattr(function, "__dict__", {}).get(MARK)
+    return plan
+
+
 def is_wrapped(function: Any, kind: Kind) -> bool:
     """Tell whether calls of this callable are recorded as spans of this kind already."""
     while function is not None:
-        plan = getattr(function, "__dict__", {}).get(MARK)
-        if plan is not None and plan.kind is kind:
+        plan = plan_of(function)
+        if plan is not None and plan.kind is kind and plan.enabled:
             return True
         function = getattr(function, "__wrapped__", None)
     return False
@@ -135,9 +142,26 @@ def _proxy(function: Any, plan: Plan, given: Attributes | None) -> Any:
     def call(wrapped: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return _function(wrapped, plan, given)(*args, **kwargs)
 
-    return wrapt.FunctionWrapper(function, call)
+    proxy = _RecordingProxy(function, call)
+    proxy.plan = plan
+    return proxy
+
+
+class _RecordingProxy(wrapt.FunctionWrapper):  # type: ignore[type-arg]  # generic to the type checker only
+    """A recording callable that is no function; it pickles as what it wraps, by name where that does."""
+
+    plan: Plan | None = None
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.__wrapped__.__reduce_ex__(protocol)
 
 
 def _runs_on(result: Any) -> bool:
     kind = type(result)
-    return kind in _RUNNING or (hasattr(kind, "add_done_callback") and hasattr(kind, "cancelled"))
+    # By identity: a metaclass of the host may make its types unhashable.
+    if kind is CoroutineType or kind is GeneratorType or kind is AsyncGeneratorType:
+        return True
+    try:
+        return hasattr(kind, "add_done_callback") and hasattr(kind, "cancelled")
+    except Exception:  # noqa: BLE001 - a metaclass of the host may raise anything
+        return False

@@ -8,7 +8,9 @@ import functools
 import gc
 import inspect
 import pickle
+import subprocess
 import sys
+import textwrap
 import types
 import warnings
 from collections.abc import Callable
@@ -19,6 +21,8 @@ from opentelemetry import trace
 from opentelemetry.trace import StatusCode
 
 from otel_benchmark import attributes as a
+from otel_benchmark.attributes import Kind
+from otel_benchmark.environment import Target
 
 FUNCTIONS = """
 import asyncio, types
@@ -500,6 +504,100 @@ def test_asyncio_still_tells_the_host_of_a_lost_exception(telemetry, host):
     assert telemetry.attributes("invoke_agent")[a.ERROR_TYPE] == "ValueError"
 
 
+def test_a_returned_generator_that_can_be_awaited_stays_so(telemetry, host):
+    module = host(
+        """
+        import types
+        @types.coroutine
+        def awaitable(task):
+            yield
+            return {"success": True}
+        def gives_awaitable(task): return awaitable(task)
+        """,
+        execute="gives_awaitable",
+    )
+
+    async def consume() -> Any:
+        return await module.gives_awaitable({})
+
+    assert asyncio.run(consume()) == {"success": True}
+    assert telemetry.attributes("invoke_agent")[a.EXECUTION_SUCCESS] is True
+
+
+def test_an_abandoned_returned_generator_leaves_its_consumers_span_current(telemetry, host):
+    module = host(RETURNING, execute="gives_generator")
+    with telemetry.provider.get_tracer("host").start_as_current_span("outer") as outer:
+        for _ in module.gives_generator({}):
+            break
+        gc.collect()
+        assert trace.get_current_span() is outer
+    assert telemetry.one("invoke_agent").parent.span_id == outer.get_span_context().span_id
+
+
+def test_a_returned_coroutine_still_running_at_exit_is_left_to_the_host(tmp_path):
+    program = tmp_path / "host.py"
+    program.write_text(
+        textwrap.dedent(
+            """
+            import asyncio, threading
+            from otel_benchmark import execution
+            started = threading.Event()
+            async def serve():
+                try:
+                    started.set()
+                    await asyncio.Event().wait()
+                finally:
+                    print("closed by somebody")
+            @execution
+            def run(): return serve()
+            threading.Thread(target=lambda: asyncio.run(run()), daemon=True).start()
+            started.wait()
+            """
+        ),
+        "utf-8",
+    )
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("add_done_callback", "result", "error"),
+    [("raise RuntimeError('closed')", "return 1", None), ("done(self)", "raise KeyError('x')", "KeyError")],
+)
+def test_a_future_of_another_making_can_not_fail_the_call(telemetry, host, add_done_callback, result, error):
+    module = host(
+        f"""
+        class Future:
+            def add_done_callback(self, done): {add_done_callback}
+            def cancelled(self): return False
+            def result(self): {result}
+        future = Future()
+        def run(): return future
+        """,
+        execute="run",
+    )
+    assert module.run() is module.future
+    assert telemetry.attributes("invoke_agent").get(a.ERROR_TYPE) == error
+
+
+@pytest.mark.parametrize(
+    "metaclass", ["def __eq__(cls, other): return cls is other", "def __getattr__(cls, name): raise RuntimeError(name)"]
+)
+def test_a_returned_objects_type_can_not_fail_the_call(telemetry, host, metaclass):
+    module = host(
+        f"""
+        class Meta(type):
+            {metaclass}
+        class Result(metaclass=Meta):
+            pass
+        def run(): return Result()
+        """,
+        execute="run",
+    )
+    assert type(module.run()) is module.Result
+    assert telemetry.names == ["invoke_agent"]
+
+
 # -- Other callables ---------------------------------------------------------------------------------------------
 
 
@@ -526,6 +624,16 @@ def test_a_cached_function_keeps_its_other_attributes(telemetry, host):
     assert isinstance(module.partial, functools.partial)
     assert module.partial() == "a-1"
     assert telemetry.names == ["route pick", "route pick", "invoke_agent"]
+
+
+def test_a_cached_function_is_wrapped_once_and_pickles_by_name(telemetry, host, monkeypatch):
+    module = host("import functools\n@functools.lru_cache\ndef pick(task): return 'a-1'", route="pick")
+    assert module.patches.apply(Target(Kind.ROUTE, "host", "pick"), module) == []
+    monkeypatch.setitem(sys.modules, "host", module)
+    module.pick.__module__ = "host"
+    assert pickle.loads(pickle.dumps(module.pick)) is module.pick
+    module.pick("t")
+    assert telemetry.names == ["route pick"]
 
 
 def test_a_call_with_wrong_arguments_fails_as_before(telemetry, host):
