@@ -12,19 +12,27 @@ from collector_processor.cli.commands import Commands
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole grammar. Every command sets `run`, a function from the parsed options to an exit code."""
-    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    common.add_argument("--config", type=Path, metavar="FILE", help="a TOML file with settings; the environment wins")
-    common.add_argument("--debug", action="store_true", help="show the traceback of an error")
-
     parser = argparse.ArgumentParser(
         prog="otel-benchmark",
         description="Turn every task of an agent orchestrator into benchmark data for reinforcement learning.",
-        parents=[common],
+        parents=[_common()],
     )
     parser.set_defaults(config=None, debug=False)
     version = importlib.metadata.version("otel-benchmark")
     parser.add_argument("--version", action="version", version=f"%(prog)s {version}")
-    commands = Commands(parser, common)
+    commands = Commands(parser, _common())
     for group in (service, plugin, configuration, schema, sql, database, quarantine):
         group.add_to(commands)
     return parser
+
+
+def _common() -> argparse.ArgumentParser:
+    """The options that stand before or behind a command.
+
+    Made anew for the whole and for its commands: argparse shares the actions of a parent, so that a default set on the
+    whole would be a command's too and undo what was said before it.
+    """
+    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    common.add_argument("--config", type=Path, metavar="FILE", help="a TOML file with settings; the environment wins")
+    common.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return common

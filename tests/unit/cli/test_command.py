@@ -101,7 +101,16 @@ def test_config_show_masks_secrets_and_says_where_values_come_from(
     assert "s3cret" not in text
     assert "long enough" not in text
     assert main(["--config", str(file), "config", "show"]) == 0
-    assert "COLLECTOR_PROCESSOR_WORKERS" in capsys.readouterr().out
+    line = next(line for line in capsys.readouterr().out.splitlines() if "COLLECTOR_PROCESSOR_WORKERS" in line)
+    assert line.split()[1:] == ["2", str(file)]
+
+
+def test_common_options_may_stand_before_or_behind_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["--debug", "config", "show"], ["config", "--debug", "show"], ["config", "show", "--debug"]):
+        assert main([*arguments, "--config", "/no/such.toml"]) == 2
+        assert "Traceback" in capsys.readouterr().err
+    assert main(["config", "show", "--config", "/no/such.toml"]) == 2
+    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_the_record_schema_is_a_json_schema(capsys: pytest.CaptureFixture[str]) -> None:
