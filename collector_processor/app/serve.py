@@ -26,8 +26,8 @@ from collector_processor.app.memory import collect_seldom
 from collector_processor.app.monitor import Monitor
 from collector_processor.app.protocol import Begin
 from collector_processor.app.workers import WorkerPool
-from collector_processor.config import EMBEDDED, Address, Settings
-from collector_processor.errors import ControlError, MigrationError
+from collector_processor.config import EMBEDDED, PREFIX, Address, Settings
+from collector_processor.errors import ConfigError, ControlError, MigrationError
 from collector_processor.receive.admission import Admission, Limits
 from collector_processor.receive.http_server import HttpServer
 from collector_processor.receive.otlp_grpc import GrpcReceiver
@@ -109,22 +109,44 @@ class Processor:
         return msgspec.json.encode(ready) + b"\n"
 
     async def stop(self) -> None:
-        """End in order; nothing that was acknowledged is lost, whatever doesn't get done in time."""
+        """End in order; nothing that was acknowledged is lost, whatever doesn't get done in time.
+
+        A step that fails keeps none of those after it from being taken; its error is raised at the end.
+        """
         self.stopping = True
+        failed: Exception | None = None
+        for step in (
+            self._close_doors,
+            self._drain,
+            self._give_up_bringing_up,
+            self.pool.stop,
+            self.monitor.stop,
+            self._control.close,
+            self._admin.stop,
+            self.front.stop,
+            self.database.close,
+        ):
+            try:
+                await step()
+            except Exception as error:
+                log.exception("stopping: a step failed, the others are taken")
+                failed = failed or error
+        self._forget_metrics()
+        if failed is not None:
+            raise failed
+
+    async def _close_doors(self) -> None:
         await asyncio.gather(self._grpc.stop(2.0), self._http.stop(2.0))
+
+    async def _drain(self) -> None:
         if self.database.ready.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.pool.drained(), self.settings.drain_timeout)
+
+    async def _give_up_bringing_up(self) -> None:
         if self._bringing_up is not None:
             self._bringing_up.cancel()
             await asyncio.gather(self._bringing_up, return_exceptions=True)
-        await self.pool.stop()
-        await self.monitor.stop()
-        await self._control.close()
-        await self._admin.stop(1.0)
-        self._forget_metrics()
-        await self.front.stop()
-        await self.database.close()
 
     # -- Wiring ----------------------------------------------------------------------------------------------
 
@@ -182,8 +204,11 @@ def run(settings: Settings) -> int:
         ConfigError, JournalError: it could not start; the message names the setting or the folder.
     """
     configure(settings)
-    # The account that stands in for root under PostgreSQL must pass through; what is inside is closed to it.
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o711 if os.geteuid() == 0 else 0o700)
+    try:
+        # The account that stands in for root under PostgreSQL must pass through; what is inside is closed to it.
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o711 if os.geteuid() == 0 else 0o700)
+    except OSError as error:
+        raise ConfigError(f"{PREFIX}DATA_DIR: {settings.data_dir} can't be created: {error.strerror}") from error
     collect_seldom()
     return uvloop.run(_run(settings))
 

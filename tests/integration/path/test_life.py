@@ -131,6 +131,14 @@ def test_a_port_in_use_is_told_by_its_setting(new_processor, door):
         pass
 
 
+def test_a_data_directory_that_cannot_be_is_told_by_its_setting(tmp_path):
+    (tmp_path / "file").touch()
+    refused = Processor(tmp_path / "file" / "data", "embedded").run("serve")
+    assert refused.returncode == 2
+    assert "COLLECTOR_PROCESSOR_DATA_DIR" in refused.stderr
+    assert "Not a directory" in refused.stderr
+
+
 # -- Killed ----------------------------------------------------------------------------------------
 
 
