@@ -92,10 +92,17 @@ class PrioritySpanProcessor(SpanProcessor):
                 self._foreign.popleft()
             (self._lifecycle if lifecycle else self._foreign).append(span)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="otel-benchmark-export", daemon=True)
-                self._thread.start()
+                self._start_thread()
         if size + 1 >= BATCH and not self._wake.is_set():
             self._wake.set()
+
+    def _start_thread(self) -> None:
+        thread = threading.Thread(target=self._run, name="otel-benchmark-export", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            return  # none is to be had now, or never again at the interpreter's exit: shutdown() sends the queue
+        self._thread = thread
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Export what is queued now; False if some is left when the time is over."""

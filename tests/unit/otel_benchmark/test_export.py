@@ -202,3 +202,17 @@ def test_the_grpc_exporter():
     exporter = otlp_exporter(Settings(endpoint="http://127.0.0.1:4317", protocol="grpc"))
     assert isinstance(exporter, GrpcExporter)
     exporter.shutdown()
+
+
+def test_without_a_thread_to_be_had_spans_wait_for_shutdown(monkeypatch):
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    exporter, ended = Kept(), span("task x")
+    processor = PrioritySpanProcessor(lambda: exporter)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        processor.on_end(ended)
+        processor.shutdown()
+    assert exporter.names == ["task x"]
+    assert exporter.closed
