@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -101,6 +102,7 @@ def report(log: logging.Logger, message: str) -> None:
     """Log an error of our own once per process, with its traceback: it repeats with every call."""
     if message not in _reported:
         _reported.add(message)
-        log.warning(
-            "otel_benchmark: %s (said once; the application is not affected)", message, exc_info=sys.exception()
-        )
+        with suppress(Exception):  # a handler or filter of the host may raise
+            log.warning(
+                "otel_benchmark: %s (said once; the application is not affected)", message, exc_info=sys.exception()
+            )

@@ -317,3 +317,23 @@ def test_a_broken_span_processor_of_somebody_else_does_not_reach_the_host(teleme
     assert len([record for record in caplog.records if record.name.startswith("otel_benchmark")]) == 1
     runtime._reported.clear()
     assert get_current() == Context()
+
+
+def test_a_log_handler_that_raises_does_not_reach_the_host(telemetry, host):
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(BrokenProcessor())
+    telemetry.use(provider=provider)
+    module = host("def start(): return 5", route="start")
+
+    class Raising(logging.Handler):
+        def emit(self, record):
+            raise OSError("no space left")
+
+    log, handler = logging.getLogger("otel_benchmark"), Raising()
+    log.addHandler(handler)
+    try:
+        assert module.start() == 5
+    finally:
+        log.removeHandler(handler)
+    assert runtime._reported
+    runtime._reported.clear()
