@@ -78,7 +78,7 @@ CONVERTERS: Final[Mapping[Value, Callable[[Any], Any]]] = MappingProxyType(
         Value.TEXTS: values.texts,
         Value.AMOUNTS: values.amounts,
         Value.CONTENT: values.content,
-        Value.ITEMS: lambda value: value if isinstance(value, (*values.COLLECTIONS, dict)) else None,
+        Value.ITEMS: values.items,
     }
 )
 

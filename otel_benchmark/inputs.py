@@ -166,7 +166,7 @@ def _parameter_names(kind: Kind, by_name: Mapping[str, Parameter], *, capture_co
 def tool_arguments(signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
     """Return a tool call's arguments as JSON: the parameter that holds them all, else every argument by name."""
     for parameter in signature.parameters:
-        if parameter.name in _TOOL_INPUTS:
-            return values.content(parameter.value(args, kwargs))
+        if parameter.name in _TOOL_INPUTS and (held := parameter.value(args, kwargs)) is not None:
+            return values.content(held)
     given = {p.name: p.value(args, kwargs) for p in signature.parameters if p.name}
     return values.content({**given, **kwargs})

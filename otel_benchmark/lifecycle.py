@@ -59,17 +59,17 @@ class Recording:
         return self._active.span if self._active is not None else None
 
     def record(self, outcome: Any = None, /, **fields: Any) -> None:
-        """Add what an object says, read like a returned value, and single fields; fields win."""
+        """Add what an object says, read like a returned value, and single fields; fields win, later calls too."""
         active = self._active
         if active is None:
             return
-        recorded = active.recorded = active.recorded or {}
-        recorded.update(attributes_of(self._kind, fields))
+        found: Attributes = {}
         if outcome is not None:
-            active.plan.read_outcome(outcome, recorded)
+            active.plan.read_outcome(outcome, found)
             key = active.plan.lists
-            if key in recorded:
-                active.events += active.plan.read_list(key, recorded, tools_are_numbered=active.tools_are_numbered)
+            if key in found:
+                active.events += active.plan.read_list(key, found, tools_are_numbered=active.tools_are_numbered)
+        active.recorded = {**(active.recorded or {}), **found, **attributes_of(self._kind, fields)}
 
     def candidate(self, agent_id: str, **fields: Any) -> None:
         """Add an agent that the router considered: score, reason, propensity, capability_score and so on."""
@@ -106,7 +106,7 @@ class Lifecycle:
         self._open: list[Recording] = []
 
     def __call__(self, function: _F) -> _F:
-        """Decorate a function, or a class that has `__call__`."""
+        """Decorate a function or another callable object."""
         decorated: _F = _decorate(self._kind, function, self._given)
         return decorated
 

@@ -141,7 +141,9 @@ class Plan:
         if named_by is not None and named_by not in out and (name := self.name_of(args)) is not None:
             out[named_by] = name
         if self.captures_arguments and a.GEN_AI_TOOL_CALL_ARGUMENTS not in out and (args or kwargs):
-            out[a.GEN_AI_TOOL_CALL_ARGUMENTS] = tool_arguments(self.signature, args, kwargs)
+            arguments = tool_arguments(self.signature, args, kwargs)
+            if arguments is not None:
+                out[a.GEN_AI_TOOL_CALL_ARGUMENTS] = arguments
 
     def read_list(self, key: str, out: Attributes, *, tools_are_numbered: bool) -> tuple[tuple[str, Attributes], ...]:
         """Turn the list of objects in `out` into arrays there, or into the events that are returned."""

@@ -8,6 +8,7 @@ and cleaned of what UTF-8 can't carry, sequences and nesting are bounded.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import numbers
 from collections import deque
@@ -16,8 +17,11 @@ from datetime import date, datetime, timedelta
 from enum import Enum
 from itertools import islice
 from pathlib import PurePath
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TEXT_BYTES: Final = 2048
 """Free text longer than this (in UTF-8) is shortened and ends in an ellipsis."""
@@ -29,7 +33,22 @@ COLLECTIONS: Final = (list, tuple, set, frozenset, deque)
 """What counts as a list: real containers only, since a custom sequence may run a query for each item."""
 _DEPTH: Final = 8
 _WIDTH: Final = 1024
+_NODE_BYTES: Final = 8
 _INT64: Final = 2**63
+_T = TypeVar("_T")
+
+
+def _or_missing(convert: Callable[[Any], _T | None]) -> Callable[[Any], _T | None]:
+    """Make a converter say "missing" where the value raises: a host's proxy may do so when its type is asked for."""
+
+    @functools.wraps(convert)
+    def converter(value: Any) -> _T | None:
+        try:
+            return convert(value)
+        except Exception:  # noqa: BLE001 - see above
+            return None
+
+    return converter
 
 
 def shorten(text: str, limit: int = TEXT_BYTES) -> str:
@@ -42,6 +61,7 @@ def shorten(text: str, limit: int = TEXT_BYTES) -> str:
     return data[: limit - 3].decode("utf-8", "ignore") + "…"
 
 
+@_or_missing
 def text(value: Any) -> str | None:
     """Free text; an exception gives its message."""
     if isinstance(value, Enum):
@@ -61,6 +81,7 @@ def message(error: BaseException) -> str:
         return type(error).__name__
 
 
+@_or_missing
 def identifier(value: Any) -> str | None:
     """Name or id: a string, an integer, a UUID, or an enum of these; never empty."""
     if isinstance(value, Enum):
@@ -72,6 +93,7 @@ def identifier(value: Any) -> str | None:
     return None
 
 
+@_or_missing
 def number(value: Any) -> float | None:
     """Score or amount, as it is: bounds are the processor's gates, which flag instead of losing."""
     if isinstance(value, bool):
@@ -84,6 +106,7 @@ def number(value: Any) -> float | None:
     return None
 
 
+@_or_missing
 def integer(value: Any) -> int | None:
     """Count: an integer, or a float without a fraction."""
     if isinstance(value, bool):
@@ -97,6 +120,7 @@ def integer(value: Any) -> int | None:
     return count if -_INT64 <= count < _INT64 else None
 
 
+@_or_missing
 def flag(value: Any) -> bool | None:
     """Truth as the host says it; numpy's bool counts, other truthiness doesn't."""
     if isinstance(value, bool):
@@ -106,6 +130,7 @@ def flag(value: Any) -> bool | None:
     return None
 
 
+@_or_missing
 def texts(value: Any) -> list[str] | None:
     """List of strings; a single string is a list of one. Items of other types are left out."""
     if isinstance(value, str):
@@ -116,6 +141,7 @@ def texts(value: Any) -> list[str] | None:
     return None
 
 
+@_or_missing
 def amounts(value: Any) -> list[float | None] | None:
     """Parallel array of numbers; None keeps the place of an entry that has none."""
     if isinstance(value, COLLECTIONS):
@@ -123,6 +149,13 @@ def amounts(value: Any) -> list[float | None] | None:
     return None
 
 
+@_or_missing
+def items(value: Any) -> Any:
+    """List of objects, or mapping of name → object, as it is."""
+    return value if isinstance(value, (*COLLECTIONS, dict)) else None
+
+
+@_or_missing
 def content(value: Any) -> str | None:
     """Content as JSON, a string as it is, both bounded; an unknown object is named by its type."""
     if value is None:
@@ -132,14 +165,33 @@ def content(value: Any) -> str | None:
     return shorten(json.dumps(plain(value), ensure_ascii=False, allow_nan=True), CONTENT_BYTES)
 
 
-def plain(value: Any, depth: int = _DEPTH) -> Any:
-    """Return the value in JSON's types, to a bounded depth and width."""
+class _Room:
+    """What is left of the size of one content attribute: objects that refer to one another have no end of paths."""
+
+    def __init__(self) -> None:
+        self._bytes = CONTENT_BYTES
+
+    def take(self, value: Any) -> bool:
+        """Count a value; False when nothing was left for it."""
+        left = self._bytes
+        self._bytes -= len(value) if isinstance(value, str) else _NODE_BYTES
+        return left > 0
+
+
+def plain(value: Any) -> Any:
+    """Return the value in JSON's types, to a bounded depth, width and size."""
+    return _plain(value, _DEPTH, _Room())
+
+
+def _plain(value: Any, depth: int, room: _Room) -> Any:
+    if not room.take(value):
+        return "…"
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, str):
         return shorten(value, CONTENT_BYTES)
     if isinstance(value, Enum):
-        return plain(value.value, depth)
+        return _plain(value.value, depth, room)
     if isinstance(value, (UUID, PurePath, datetime, date, timedelta)):
         return str(value)
     if isinstance(value, BaseException):
@@ -148,14 +200,14 @@ def plain(value: Any, depth: int = _DEPTH) -> Any:
         return f"<{type(value).__name__}>"
     if isinstance(value, Mapping):
         return {
-            key if isinstance(key, str) else str(plain(key, 0)): plain(item, depth - 1)
+            key if isinstance(key, str) else str(_plain(key, 0, room)): _plain(item, depth - 1, room)
             for key, item in islice(value.items(), _WIDTH)
         }
     if isinstance(value, COLLECTIONS):
-        return [plain(item, depth - 1) for item in islice(value, _WIDTH)]
+        return [_plain(item, depth - 1, room) for item in islice(value, _WIDTH)]
     fields = members(value)
     if fields is not None:
-        return {name: plain(item, depth - 1) for name, item in fields.items()}
+        return {name: _plain(item, depth - 1, room) for name, item in fields.items()}
     return f"<{type(value).__name__}>"
 
 

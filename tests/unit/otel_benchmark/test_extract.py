@@ -162,6 +162,19 @@ def test_an_exception_means_missing():
     assert read(Hostile(agent_id="a-1")) == {}
 
 
+class Unbound:
+    """A proxy without a subject, as web frameworks have them outside of a request."""
+
+    @property  # type: ignore[misc]  # such a proxy lies about its type
+    def __class__(self) -> Any:
+        raise RuntimeError("working outside of request context")
+
+
+def test_a_value_that_will_not_tell_its_type_costs_only_its_own_field():
+    assert read({"agent_id": Unbound(), "strategy": Unbound(), "confidence": 0.5}) == {a.ROUTING_CONFIDENCE: 0.5}
+    assert read(SimpleNamespace(agent=Unbound(), candidates=Unbound(), confidence=0.5)) == {a.ROUTING_CONFIDENCE: 0.5}
+
+
 def test_a_value_of_the_wrong_type_lets_the_next_name_speak():
     assert read({"agent_id": ["no"], "selected_id": "yes"})[a.ROUTING_SELECTED_ID] == "yes"
     assert read({"agent_id": None, "selected_id": "yes"})[a.ROUTING_SELECTED_ID] == "yes"

@@ -179,6 +179,36 @@ def test_a_wrong_use_is_one_warning_and_the_host_runs(telemetry, caplog, make, s
         assert len(telemetry.spans) == 1
 
 
+def test_keywords_win_over_the_object_and_later_calls_over_earlier_ones(telemetry):
+    with execution(agent_id="a") as run:
+        run.record({"cost_usd": 0.5, "success": False}, cost_usd=0.02)
+        run.record({"success": True})
+    attributes = telemetry.attributes("invoke_agent")
+    assert (attributes[a.EXECUTION_COST_USD], attributes[a.EXECUTION_SUCCESS]) == (0.02, True)
+
+
+def test_an_absent_holder_of_arguments_hides_no_others_and_is_no_attribute(telemetry, caplog):
+    telemetry.use(Settings(capture_content=True))
+
+    @tool_call
+    def shell(command: str, args: list[str] | None = None) -> None: ...
+
+    @tool_call
+    def call(arguments: object) -> None: ...
+
+    class Unbound:
+        @property  # type: ignore[misc]  # such a proxy lies about its type
+        def __class__(self):
+            raise RuntimeError("working outside of request context")
+
+    shell("ls")
+    shell("ls", ["-l"])
+    call(Unbound())
+    arguments = [span.attributes.get(a.GEN_AI_TOOL_CALL_ARGUMENTS) for span in telemetry.spans]
+    assert arguments == ['{"command": "ls", "args": null}', '["-l"]', None]
+    assert not caplog.records
+
+
 def test_content_is_recorded_only_by_the_opt_in(telemetry):
     with tool_call(name="x", arguments={"a": 1}):
         pass

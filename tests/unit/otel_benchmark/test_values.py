@@ -148,3 +148,11 @@ def test_content_is_bounded_in_depth_and_size():
     endless.append(endless)
     assert len(values.content(endless) or "") < 100
     assert len((values.content(["x" * 1000] * 1000) or "").encode()) <= values.CONTENT_BYTES
+
+
+def test_content_of_objects_that_refer_to_one_another_ends():
+    shared: list[object] = []
+    for _ in range(8):
+        shared = [shared] * 1000  # 10²⁴ paths to follow
+    assert len((values.content(shared) or "").encode()) <= values.CONTENT_BYTES
+    assert values.content(["short"] * 3) == '["short", "short", "short"]'
