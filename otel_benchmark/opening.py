@@ -52,7 +52,9 @@ def open_span(
         instance = None
         if plan.owned and args:
             instance = args[0]
-            if (plan.only is not None and instance is not plan.only) or _is_super_call(plan, instance, parent):
+            if (plan.only is not None and not any(instance is each for each in plan.only)) or _is_super_call(
+                plan, instance, parent
+            ):
                 return None
         out: Attributes = dict(given) if given else {}
         plan.read_inputs(args, kwargs, out)

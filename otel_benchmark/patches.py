@@ -7,11 +7,12 @@ defined later included. A callable instance is recorded through its class, for t
 from __future__ import annotations
 
 import inspect
+import itertools
 import weakref
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_benchmark.wrappers import describe, is_wrapped, plan_for, wrap
+from otel_benchmark.wrappers import ORIGINAL, describe, plan_for, recording_plan, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,21 +32,26 @@ class Patches:
     """What has been replaced, in order; `undo` restores it and silences wrappers that somebody still holds."""
 
     def __init__(self) -> None:
-        self._undo: list[Callable[[], None]] = []
-        self._plans: list[Plan] = []
+        # Classes that a host makes and drops must not be kept alive by us, nor what we know of them: an original
+        # method may refer to its class, so it is held by its recorder, and the recorder by the class alone.
+        self._undo: dict[int, Callable[[], None]] = {}
+        self._plans: weakref.WeakValueDictionary[int, Plan] = weakref.WeakValueDictionary()
+        self._recorders: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+        self._count = itertools.count()
 
     def undo(self) -> None:
         """Put every original back, the last replacement first."""
-        for restore in reversed(self._undo):
+        for restore in reversed(list(self._undo.values())):
             restore()
-        for plan in self._plans:
+        for plan in list(self._plans.values()):
             plan.enabled = False
         self._undo.clear()
         self._plans.clear()
+        self._recorders.clear()
 
     def plan(self, kind: Kind) -> Plan | None:
         """Return the first plan of a kind."""
-        return next((plan for plan in self._plans if plan.kind is kind), None)
+        return next((plan for plan in list(self._plans.values()) if plan.kind is kind), None)
 
     def apply(self, target: Target, module: ModuleType) -> list[str]:
         """Wrap a target in its module; return a description of each callable wrapped, or raise TargetError."""
@@ -66,14 +72,14 @@ class Patches:
             return self._instance(owner, name, target.kind)
         if not inspect.isroutine(value) and isinstance(_defining(type(value), "__call__"), FunctionType):
             return self._instance(value, "__call__", target.kind)
-        if is_wrapped(value, target.kind):
+        if recording_plan(value, target.kind) is not None:
             return []
         self._replace(owner, name, wrap(value, self._plan(target.kind, str(target), value)))
         return [f"{target} ({describe(value)})"]
 
     def _plan(self, kind: Kind, key: str, function: Any, *, owned: bool = False, bound: bool = False) -> Plan:
         plan = plan_for(kind, (kind, key), function, owned=owned, bound=bound)
-        self._plans.append(plan)
+        self._plans[next(self._count)] = plan
         return plan
 
     def _methods(self, cls: type, name: str, kind: Kind) -> list[str]:
@@ -88,20 +94,25 @@ class Patches:
 
     def _method(self, cls: type, name: str, kind: Kind, raw: Any, *, only: object = None) -> str | None:
         inner = raw.__func__ if isinstance(raw, (staticmethod, classmethod)) else raw
-        if is_wrapped(inner, kind):
-            return None
+        text = f"{cls.__module__}:{cls.__qualname__}.{name}"
+        prefix = {staticmethod: "static ", classmethod: "class "}.get(type(raw), "")
+        what = "method" if describe(inner) == "function" else describe(inner)
+        recorded = recording_plan(inner, kind)
+        if recorded is not None:
+            if name in cls.__dict__ and self._recorders.get(id(inner)) is inner:
+                # A copy of a class that was wrapped: `slots=True` of dataclasses and attrs makes one.
+                self._restore_later(cls, name, inner)
+            return f"{text} ({prefix}{what})" if _extend(recorded, only) else None
         if not callable(inner):
-            raise TargetError(f"{cls.__module__}:{cls.__qualname__}.{name} is a {type(raw).__name__}, not a method")
+            raise TargetError(f"{text} is a {type(raw).__name__}, not a method")
         method = isinstance(raw, FunctionType)
         plan = self._plan(kind, name, inner, owned=method or isinstance(raw, classmethod), bound=method)
-        plan.only = only
+        plan.only = None if only is None else (only,)
         recording = wrap(inner, plan)
         if isinstance(raw, (staticmethod, classmethod)):
             recording = type(raw)(recording)
         self._replace(cls, name, recording)
-        prefix = {staticmethod: "static ", classmethod: "class "}.get(type(raw), "")
-        what = "method" if describe(inner) == "function" else f"{describe(inner)}"
-        return f"{cls.__module__}:{cls.__qualname__}.{name} ({prefix}{what})"
+        return f"{text} ({prefix}{what})"
 
     def _instance(self, instance: Any, name: str, kind: Kind) -> list[str]:
         cls = type(instance)
@@ -136,19 +147,38 @@ class Patches:
             setattr(owner, name, replacement)
         except (AttributeError, TypeError) as error:
             raise TargetError(f"{owner!r} doesn't let its {name} be replaced ({error}); decorate it instead") from error
-        # Classes that a host makes and drops must not be kept alive by us.
-        owner_of = weakref.ref(owner) if inspect.isclass(owner) else lambda: owner
+        recorder = replacement.__func__ if isinstance(replacement, (staticmethod, classmethod)) else replacement
+        setattr(recorder, ORIGINAL, original)
+        self._recorders[id(recorder)] = recorder
+        self._restore_later(owner, name, recorder)
+
+    def _restore_later(self, owner: Any, name: str, recorder: Any) -> None:
+        key = next(self._count)
+        forget = self._undo.pop
+        owner_of = weakref.ref(owner, lambda _: forget(key, None)) if inspect.isclass(owner) else lambda: owner
+        recorder_of = weakref.ref(recorder)
 
         def restore() -> None:
-            holder = owner_of()
-            if holder is None or vars(holder).get(name) is not replacement:
+            holder, made = owner_of(), recorder_of()
+            found = vars(holder).get(name) if holder is not None else None
+            inner = found.__func__ if isinstance(found, (staticmethod, classmethod)) else found
+            if holder is None or made is None or inner is not made:
                 return  # gone, or patched over by somebody else since
+            original = getattr(made, ORIGINAL)
             if original is _ABSENT:
                 delattr(holder, name)
             else:
                 setattr(holder, name, original)
 
-        self._undo.append(restore)
+        self._undo[key] = restore
+
+
+def _extend(plan: Plan, only: object) -> bool:
+    """Let a plan that records some objects alone record one more, None meaning all; tell whether it changed."""
+    if plan.only is None or any(only is each for each in plan.only):
+        return False
+    plan.only = None if only is None else (*plan.only, only)
+    return True
 
 
 def _attribute(owner: Any, name: str, target: Target) -> Any:

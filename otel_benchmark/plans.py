@@ -91,7 +91,7 @@ class Plan:
     """How the calls of one callable become spans of one kind.
 
     `target` says which callables override one another: methods of one name and kind share it. `only` restricts a
-    method's plan to one object; a plan that is not `enabled` records nothing.
+    method's plan to some objects; a plan that is not `enabled` records nothing.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Plan:
         self.signature = signature
         self.fallback_name = fallback_name
         self.enabled = True
-        self.only: object = None
+        self.only: tuple[object, ...] | None = None
         self.plain_type: type | None = None
         """The type of what the last call returned, known to need no step of ours (`wrappers.py`)."""
         # What each call asks for is looked up once: hashing an enum's member runs Python code.

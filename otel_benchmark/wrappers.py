@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 MARK: Final = "__otel_benchmark_plan__"
 """On a wrapper: its plan. What carries it is wrapped already."""
+ORIGINAL: Final = "__otel_benchmark_original__"
+"""On a wrapper that replaces something: what was there before."""
 _UNTRACKED: Final = Untracked()
 
 
@@ -44,22 +46,15 @@ def describe(function: Any) -> str:
     return "function" if inspect.isroutine(function) else f"callable {type(function).__name__}"
 
 
-def plan_of(function: Any) -> Plan | None:
-    """Return the plan of a recording callable, None of any other."""
-    if isinstance(function, _RecordingProxy):
-        return function.plan
-    plan: Plan | None = getattr(function, "__dict__", {}).get(MARK)
-    return plan
-
-
-def is_wrapped(function: Any, kind: Kind) -> bool:
-    """Tell whether calls of this callable are recorded as spans of this kind already."""
+def recording_plan(function: Any, kind: Kind) -> Plan | None:
+    """Return the plan by which calls of this callable are recorded as spans of this kind already."""
     while function is not None:
-        plan = plan_of(function)
+        proxied = isinstance(function, _RecordingProxy)
+        plan: Plan | None = getattr(function, MARK) if proxied else getattr(function, "__dict__", {}).get(MARK)
         if plan is not None and plan.kind is kind and plan.enabled:
-            return True
+            return plan
         function = getattr(function, "__wrapped__", None)
-    return False
+    return None
 
 
 def plan_for(kind: Kind, target: object, function: Any, *, owned: bool = False, bound: bool = False) -> Plan:
@@ -143,14 +138,16 @@ def _proxy(function: Any, plan: Plan, given: Attributes | None) -> Any:
         return _function(wrapped, plan, given)(*args, **kwargs)
 
     proxy = _RecordingProxy(function, call)
-    proxy.plan = plan
+    setattr(proxy, MARK, plan)
     return proxy
 
 
 class _RecordingProxy(wrapt.FunctionWrapper):  # type: ignore[type-arg]  # generic to the type checker only
     """A recording callable that is no function; it pickles as what it wraps, by name where that does."""
 
-    plan: Plan | None = None
+    # Set on the class, they are kept by the proxy itself instead of by what it wraps.
+    __otel_benchmark_plan__: Plan | None = None
+    __otel_benchmark_original__: Any = None
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return self.__wrapped__.__reduce_ex__(protocol)

@@ -181,6 +181,20 @@ def test_one_callable_object(telemetry, host):
     assert module.one is before
 
 
+def test_several_callable_objects_of_one_class(telemetry, host):
+    module = host(CLASSES + "\nthree = Callable('three')\n", tool="one")
+    assert module.patches.apply(Target(Kind.TOOL_CALL, "host", "two"), module) == [
+        "host:Callable.__call__ (method) of one object"
+    ]
+    assert module.patches.apply(Target(Kind.TOOL_CALL, "host", "two"), module) == []
+    for each in (module.one, module.two, module.three):
+        each({})
+    assert telemetry.names == ["execute_tool one", "execute_tool two"]
+    module.patches.apply(Target(Kind.TOOL_CALL, "host", "Callable"), module)
+    module.three({})
+    assert telemetry.names[2:] == ["execute_tool three"]
+
+
 def test_a_method_of_one_object(telemetry, host):
     module = host(CLASSES + "\nrouter = Greedy()\n", route="router.route")
     assert module.router.route({}) == module.Greedy().route({}) == "base+greedy"
@@ -271,11 +285,45 @@ def test_what_somebody_else_patched_over_is_left_alone(telemetry, host):
 def test_classes_that_the_host_drops_are_not_kept_alive(telemetry, host):
     module = host(CLASSES, route="Router.route")
 
-    define(module, "class Dropped(Router):\n    def route(self, task): return ''")
-    gone = weakref.ref(module.Dropped)
-    del module.Dropped
-    gc.collect()
-    assert gone() is None
+    known = len(module.patches._undo), len(module.patches._plans)
+    for body in ("''", "super().route(task)"):
+        define(
+            module,
+            f"""
+            class Dropped(Router):
+                def __init_subclass__(cls): super().__init_subclass__()
+                def route(self, task): return {body}
+            """,
+        )
+        gone = weakref.ref(module.Dropped)
+        assert len(module.patches._undo) > known[0]
+        del module.Dropped
+        gc.collect()
+        assert gone() is None
+    assert (len(module.patches._undo), len(module.patches._plans)) == known
+
+
+def test_copies_of_classes_are_put_back_too(telemetry, host):
+    module = host(CLASSES + "\nimport attrs, dataclasses\n", route="Router.route")
+    define(
+        module,
+        """
+        @dataclasses.dataclass(slots=True)
+        class Data(Router):
+            def route(self, task): return "data"
+        @attrs.define
+        class Attrs(Router):
+            def route(self, task): return "attrs"
+        """,
+    )
+    assert (module.Data().route({}), module.Attrs().route({})) == ("data", "attrs")
+    assert len(telemetry.spans) == 2
+    module.patches.undo()
+    for cls in (module.Data, module.Attrs):
+        assert not hasattr(cls.route, "__wrapped__")
+    module.patches.apply(Target(Kind.ROUTE, "host", "Router.route"), module)
+    assert (module.Data().route({}), module.Attrs().route({})) == ("data", "attrs")
+    assert len(telemetry.spans) == 4
 
 
 def test_class_methods_that_call_super_are_one_span(telemetry, host):
