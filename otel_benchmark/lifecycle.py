@@ -14,17 +14,21 @@ common names; keywords are fields of the span, dots written as underscores (`sel
 
 from __future__ import annotations
 
+import functools
 import logging
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
+from opentelemetry.context import get_current
+
 from otel_benchmark import attributes as a
-from otel_benchmark import composites
+from otel_benchmark import composites, values
 from otel_benchmark.attributes import Kind
 from otel_benchmark.fields import Value
 from otel_benchmark.inputs import Signature
 from otel_benchmark.opening import open_span
 from otel_benchmark.plans import Plan
 from otel_benchmark.runtime import RUNTIME
+from otel_benchmark.spans import LIFECYCLE_KEY, LifecycleSpan
 from otel_benchmark.vocabulary import CANDIDATES, FIELDS, GATES, ITEM_FIELDS, TURNS
 from otel_benchmark.wrappers import plan_for, wrap
 
@@ -36,13 +40,19 @@ if TYPE_CHECKING:
 
     from otel_benchmark.extract import Attributes
     from otel_benchmark.fields import Field
-    from otel_benchmark.spans import LifecycleSpan
+    from otel_benchmark.plans import Vocabulary
 
 logger = logging.getLogger(__name__)
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
 _NO_PARAMETERS: Final = Signature(())
 _warned: set[tuple[str, str]] = set()
+
+
+@functools.lru_cache(maxsize=128)
+def _plan_of_block(vocabulary: Vocabulary, router: str | None) -> Plan:
+    """Return the plan of all `with` blocks of one kind: making one costs more than their spans."""
+    return Plan(vocabulary, vocabulary.kind, None, _NO_PARAMETERS, router)
 
 
 class Recording:
@@ -101,7 +111,7 @@ class Lifecycle:
 
     def __init__(self, kind: Kind, fields: dict[str, Any]) -> None:
         self._kind = kind
-        self._router = fields.pop("router", None) if kind is Kind.ROUTE else None
+        self._router = values.identifier(fields.pop("router", None)) if kind is Kind.ROUTE else None
         self._given = attributes_of(kind, fields)
         self._open: list[Recording] = []
 
@@ -111,7 +121,7 @@ class Lifecycle:
         return decorated
 
     def __enter__(self) -> Recording:
-        plan = Plan(RUNTIME.vocabulary(self._kind), self, self, _NO_PARAMETERS, self._router)
+        plan = _plan_of_block(RUNTIME.vocabulary(self._kind), self._router)
         recording = Recording(self._kind, open_span(plan, (), {}, self._given))
         self._open.append(recording)
         return recording
@@ -119,7 +129,17 @@ class Lifecycle:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._open.pop().close(error)
+        self._open.pop(self._innermost()).close(error)
+
+    def _innermost(self) -> int:
+        """Return which recording ends now: one manager may be entered by several tasks and threads at once."""
+        active = get_current().get(LIFECYCLE_KEY) if self._open[-1].span is not None else None
+        while isinstance(active, LifecycleSpan):
+            for index, recording in enumerate(self._open):
+                if recording.span is active.span:
+                    return index
+            active = active.parent
+        return -1
 
     async def __aenter__(self) -> Recording:
         return self.__enter__()

@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 import pytest
+from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.trace import StatusCode
 
 from otel_benchmark import attributes as a
@@ -151,11 +152,36 @@ def test_a_decorated_override_that_calls_super_is_one_span(telemetry):
     assert len(telemetry.spans) == 1
 
 
+def test_one_manager_may_be_entered_by_tasks_at_once(telemetry):
+    call = tool_call(name="x")
+    first_left = asyncio.Event()
+
+    async def first(second_entered: asyncio.Event) -> None:
+        async with call:
+            await second_entered.wait()
+        first_left.set()
+
+    async def second(entered: asyncio.Event) -> bool:
+        async with call as recording:
+            entered.set()
+            await first_left.wait()
+            return recording.span is not None and recording.span.is_recording()
+
+    async def both() -> bool:
+        entered = asyncio.Event()
+        return (await asyncio.gather(first(entered), second(entered)))[1]
+
+    assert asyncio.run(both())
+    assert len(telemetry.spans) == 2
+
+
 def test_one_manager_may_be_entered_again(telemetry):
     call = tool_call(name="x")
     with call, call:
         pass
-    assert len(telemetry.spans) == 2
+    with call, suppress_instrumentation(), call:
+        pass
+    assert len(telemetry.spans) == 3
 
 
 @pytest.mark.parametrize(
