@@ -119,13 +119,28 @@ def test_the_inner_one_of_two_tasks_of_an_id_that_hold_a_fact(run, store, rows):
 
 @pytest.mark.parametrize(
     ("namespace", "tenant", "joins"),
-    [("a", "x" * 64, True), ("b", "x" * 64, False), ("a", None, False), (None, None, False)],
+    [
+        ("a", "x" * 64, True),
+        ("b", "x" * 64, False),
+        ("a", "y" * 64, False),
+        ("a", None, True),
+        (None, "x" * 64, True),
+        (None, None, True),
+    ],
 )
 def test_a_task_id_means_a_task_of_one_namespace_and_tenant(run, store, rows, namespace, tenant, joins):
     own = task(source=Source(service_namespace="a"), tenant="x" * 64)
     run(store.apply(batch(closed(Facts(task=own)))))
     run(store.apply(batch(lost(routing(2, 9), namespace=namespace, tenant=tenant))))
     assert places(rows) == {9: id_of() if joins else None}
+
+
+@pytest.mark.parametrize("other", [None, "y" * 64])
+def test_without_a_tenant_nobody_is_chosen_between_two(run, store, rows, other):
+    mine, strange = task(1, tenant="x" * 64), task(2, tenant=other)
+    run(store.apply(batch(closed(Facts(task=mine)), closed(Facts(task=strange)))))
+    run(store.apply(batch(lost(routing(7, 9), tenant=None), lost(routing(7, 10), tenant="x" * 64))))
+    assert places(rows) == {9: None, 10: id_of(1)}
 
 
 def test_a_link_goes_before_the_task_id(run, store, rows):
