@@ -93,12 +93,12 @@ class Patches:
         return [text for text in wrapped if text is not None]
 
     def _method(self, cls: type, name: str, kind: Kind, raw: Any, *, only: object = None) -> str | None:
-        inner = raw.__func__ if isinstance(raw, (staticmethod, classmethod)) else raw
+        inner = _unbound(raw)
         text = f"{cls.__module__}:{cls.__qualname__}.{name}"
         prefix = {staticmethod: "static ", classmethod: "class "}.get(type(raw), "")
         what = "method" if describe(inner) == "function" else describe(inner)
         recorded = recording_plan(inner, kind)
-        if recorded is not None:
+        if recorded is not None and not _wraps_inherited(cls, name, kind, recorded):
             if name in cls.__dict__ and self._recorders.get(id(inner)) is inner:
                 # A copy of a class that was wrapped: `slots=True` of dataclasses and attrs makes one.
                 self._restore_later(cls, name, inner)
@@ -147,7 +147,7 @@ class Patches:
             setattr(owner, name, replacement)
         except (AttributeError, TypeError) as error:
             raise TargetError(f"{owner!r} doesn't let its {name} be replaced ({error}); decorate it instead") from error
-        recorder = replacement.__func__ if isinstance(replacement, (staticmethod, classmethod)) else replacement
+        recorder = _unbound(replacement)
         setattr(recorder, ORIGINAL, original)
         self._recorders[id(recorder)] = recorder
         self._restore_later(owner, name, recorder)
@@ -160,9 +160,7 @@ class Patches:
 
         def restore() -> None:
             holder, made = owner_of(), recorder_of()
-            found = vars(holder).get(name) if holder is not None else None
-            inner = found.__func__ if isinstance(found, (staticmethod, classmethod)) else found
-            if holder is None or made is None or inner is not made:
+            if holder is None or made is None or _unbound(vars(holder).get(name)) is not made:
                 return  # gone, or patched over by somebody else since
             original = getattr(made, ORIGINAL)
             if original is _ABSENT:
@@ -195,6 +193,17 @@ def _defining(cls: type, name: str) -> Any:
         if name in base.__dict__ and base is not object:
             return base.__dict__[name]
     return None
+
+
+def _unbound(raw: Any) -> Any:
+    return raw.__func__ if isinstance(raw, (staticmethod, classmethod)) else raw
+
+
+def _wraps_inherited(cls: type, name: str, kind: Kind, plan: Plan) -> bool:
+    """Tell an override that looks recorded because `functools.wraps(Base.method)` copied our mark onto it."""
+    return name in cls.__dict__ and any(
+        recording_plan(_unbound(base.__dict__[name]), kind) is plan for base in cls.__mro__[1:] if name in base.__dict__
+    )
 
 
 def _subclasses(cls: type) -> Iterator[type]:

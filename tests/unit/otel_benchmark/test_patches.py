@@ -96,6 +96,27 @@ def test_a_subclass_defined_later_is_wrapped(telemetry, host):
     assert len(telemetry.spans) == 1
 
 
+def test_an_override_that_looks_like_what_it_overrides_is_wrapped(telemetry, host):
+    module = host(CLASSES, route="Router.route")
+    define(
+        module,
+        """
+        import functools
+        class Alike(Router):
+            @functools.wraps(Router.route)
+            def route(self, task): return "alike"
+        class Calling(Router):
+            @functools.wraps(Router.route)
+            def route(self, task): return "+" + super().route(task)
+        """,
+    )
+    assert (module.Alike().route({}), module.Calling().route({})) == ("alike", "+base")
+    assert len(telemetry.spans) == 2
+    module.patches.undo()
+    assert (module.Alike().route({}), module.Calling().route({})) == ("alike", "+base")
+    assert len(telemetry.spans) == 2
+
+
 def test_the_hosts_own_init_subclass_goes_on(telemetry, host):
     module = host(
         """
