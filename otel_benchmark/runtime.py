@@ -83,7 +83,10 @@ def _describe(sampler: Any) -> str | None:
     """Return the sampler's description; warn once if it drops tasks before anybody knows how they end."""
     if sampler is None:
         return None
-    description = str(sampler.get_description())
+    try:
+        description = str(sampler.get_description())
+    except Exception:  # noqa: BLE001 - a sampler of the host's own; unknown then, as any other of its kind
+        return None
     root = description.removeprefix("ParentBased{root:").partition(",")[0]
     ratio = root.removeprefix("TraceIdRatioBased{").removesuffix("}")
     if root != "AlwaysOnSampler" and ratio not in {"1", "1.0"}:

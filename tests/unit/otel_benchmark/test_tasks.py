@@ -15,12 +15,13 @@ from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision, ParentBased, StaticSampler, TraceIdRatioBased
 
 from otel_benchmark import attributes as a
 from otel_benchmark import evaluation, execution, route, runtime, task, tool_call
 from otel_benchmark.attributes import tenant_hash
 from otel_benchmark.environment import Settings
+from otel_benchmark.runtime import RUNTIME
 from otel_benchmark.spans import LIFECYCLE_KEY
 from otel_benchmark.tasks import EMITTER, KnownTasks, TaskState
 
@@ -337,3 +338,18 @@ def test_a_log_handler_that_raises_does_not_reach_the_host(telemetry, host):
         log.removeHandler(handler)
     assert runtime._reported
     runtime._reported.clear()
+
+
+def test_a_sampler_that_can_not_describe_itself_costs_only_its_name(telemetry, caplog):
+    class Nameless(StaticSampler):
+        def get_description(self):
+            raise NotImplementedError
+
+    provider = TracerProvider(sampler=Nameless(Decision.RECORD_AND_SAMPLE), shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(telemetry.exporter))
+    telemetry.use(provider=provider)
+    RUNTIME.resolve()  # as the instrumentor does, whose targets would else stay unwrapped
+    with task(id="t-1"):
+        pass
+    assert a.SAMPLER not in telemetry.attributes("task")
+    assert not caplog.records
