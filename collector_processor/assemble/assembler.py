@@ -227,12 +227,15 @@ class Assembler:
     def summary(self) -> Summary:
         """Counts for `status`."""
         oldest = min((trace.entries[0].arrived for trace in self._traces.values()), default=None)
-        tasks = sum(any(has_task(entry.flags) for entry in trace.entries) for trace in self._traces.values())
+        tasks = sum(
+            trace_id not in self._ready and any(has_task(entry.flags) for entry in trace.entries)
+            for trace_id, trace in self._traces.items()
+        )
         return Summary(len(self._traces), tasks, self._ready_records, oldest)
 
 
 class Summary(NamedTuple):
-    """Open traces, those that hold a task span, records ready to be sealed, and the oldest arrival (ns)."""
+    """Open traces, those with a task that waits for its grace, records ready to be sealed, the oldest arrival (ns)."""
 
     traces: int
     with_task: int

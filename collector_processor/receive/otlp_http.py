@@ -23,7 +23,13 @@ from collector_processor.receive.endpoints import BY_PATH, Endpoint
 from collector_processor.receive.http_server import HttpServer, Receive, Send
 from collector_processor.receive.otlp_json import to_protobuf
 from collector_processor.receive.refusal import Outcome, Refusal, RefusedError, Transport, count, refuse
+from collector_processor.telemetry import get_logger
 from collector_processor.telemetry.metrics import REQUEST_BYTES, REQUEST_SECONDS
+
+log = get_logger(__name__)
+
+_PATHS_TOLD: Final = 16
+"""Paths without a receiver that are logged: whoever tries many learns no more."""
 
 
 class _Form(NamedTuple):
@@ -49,6 +55,7 @@ class HttpReceiver:
         self._intake = intake
         self._admission = admission
         self._limits = limits
+        self._told: set[str] = set()
         self._transcoder = ThreadPoolExecutor(1, "otlp-json")
         self._server = HttpServer(self.app, setting)
 
@@ -69,6 +76,7 @@ class HttpReceiver:
         answer: Receipt | Refusal
         if endpoint is None:
             answer = _refusal(HTTPStatus.NOT_FOUND, StatusCode.NOT_FOUND, _nothing_at(scope["path"]))
+            self._tell_once(scope["path"])
         elif scope["method"] != "POST":
             answer = _refusal(HTTPStatus.METHOD_NOT_ALLOWED, StatusCode.UNIMPLEMENTED, "Send telemetry with POST")
         elif form is None:
@@ -83,6 +91,12 @@ class HttpReceiver:
         if endpoint is not None:
             count(Transport.HTTP, endpoint, answer)
         await _send(send, form or _JSON, endpoint, answer)
+
+    def _tell_once(self, path: str) -> None:
+        """Exporters show the number 404 alone, so whoever looks for his traces finds the words here."""
+        if path not in self._told and len(self._told) < _PATHS_TOLD:
+            self._told.add(path)
+            log.warning("receive: a request was refused, and so are others like it", why=_nothing_at(path))
 
     async def _take(self, endpoint: Endpoint, form: _Form, headers: dict[bytes, bytes], receive: Receive) -> Receipt:
         """Read the body and hand it on, while its bytes are counted."""
