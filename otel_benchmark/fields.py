@@ -1,6 +1,6 @@
 """What a field is: its key, the attributes it becomes, its type, and the common names it is found under.
 
-`vocabulary.py` holds the fields themselves. A common name is a dotted path from a root, which is one of the
+`vocabulary` holds the fields themselves. A common name is a dotted path from a root, which is one of the
 objects that a call shows: its parameters, its `self`, what it returns. Each name in snake_case is tried in
 camelCase as well. `.` is the root itself (a router that returns the agent's id as a string); `!` before a name
 takes the opposite of a flag.
