@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import uuid
 from time import time_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.context import (
     _SUPPRESS_INSTRUMENTATION_KEY,  # every instrumentation reads it; upstream has no public name for it
@@ -20,7 +20,7 @@ from opentelemetry.trace import Link, NonRecordingSpan, set_span_in_context
 
 from otel_benchmark import attributes as a
 from otel_benchmark.attributes import Kind
-from otel_benchmark.runtime import RUNTIME, report
+from otel_benchmark.runtime import RUNTIME, hint, report
 from otel_benchmark.spans import IDENTITY, LIFECYCLE_KEY, SPAN_KEY, LifecycleSpan, protect_tenant
 from otel_benchmark.tasks import EMITTER, KNOWN_TASKS, TaskState
 from otel_benchmark.vocabulary import CANDIDATES
@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from otel_benchmark.plans import Plan
 
 logger = logging.getLogger(__name__)
+
+_NO_TASK_ID: Final = (
+    "a task came without an id and got a random one, which nobody else can name; "
+    "say in OTEL_BENCHMARK_MAPPING where it is found ([task] id), or give it to task(id=...)"
+)
 
 
 def open_span(
@@ -106,6 +111,7 @@ def _identify(out: Attributes, parent: LifecycleSpan | None) -> TaskState:
     if a.TASK_ID not in out:
         # Without an id no other span could name its task, so it gets one. It measures nothing, it invents nothing.
         out[a.TASK_ID] = uuid.uuid4().hex
+        hint(logger, _NO_TASK_ID)
     enclosing = parent.task if parent is not None else None
     if enclosing is not None and not enclosing.ended and enclosing.id != out[a.TASK_ID]:
         out.setdefault(a.TASK_PARENT_ID, enclosing.id)

@@ -99,13 +99,22 @@ def _describe(sampler: Any) -> str | None:
 
 
 _reported: set[str] = set()
+_hinted: set[str] = set()
 
 
 def report(log: logging.Logger, message: str) -> None:
     """Log an error of our own once per process, with its traceback: it repeats with every call."""
-    if message not in _reported:
-        _reported.add(message)
+    text = f"{message} (said once; the application is not affected)"
+    _say_once(_reported, log, text, sys.exception())
+
+
+def hint(log: logging.Logger, message: str) -> None:
+    """Log once per process what the host should mend."""
+    _say_once(_hinted, log, message, None)
+
+
+def _say_once(said: set[str], log: logging.Logger, message: str, error: BaseException | None) -> None:
+    if message not in said:
+        said.add(message)
         with suppress(Exception):  # a handler or filter of the host may raise
-            log.warning(
-                "otel_benchmark: %s (said once; the application is not affected)", message, exc_info=sys.exception()
-            )
+            log.warning("otel_benchmark: %s", message, exc_info=error)

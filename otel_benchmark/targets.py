@@ -30,6 +30,12 @@ MISSING_AFTER_S: Final = 30.0
 """A long-running host is told after this time of modules that don't exist, a short one when it exits."""
 
 
+_RUNS_AS_MAIN: Final = (
+    "%s: %s can't be wrapped from outside, since __main__ runs while it is imported; "
+    "move it into a module, or decorate it with otel_benchmark"
+)
+
+
 class Targets:
     """Wraps the named callables now or at import; `remove` undoes it."""
 
@@ -40,12 +46,7 @@ class Targets:
         self._timer: threading.Timer | None = None
         for target in targets:
             if target.module == "__main__":
-                logger.warning(
-                    "%s: %s can't be wrapped from outside, since __main__ runs while it is imported; "
-                    "move it into a module, or decorate it with otel_benchmark",
-                    TARGETS[target.kind],
-                    target,
-                )
+                logger.warning(_RUNS_AS_MAIN, TARGETS[target.kind], target)
             else:
                 self._pending.setdefault(target.module, []).append(target)
 
@@ -70,9 +71,15 @@ class Targets:
             self._timer.cancel()
 
     def report_missing(self) -> None:
-        """Warn, once each, of targets whose module does not exist."""
+        """Warn, once each, of targets whose module does not exist, or is the one that was started."""
         for name, targets in list(self._pending.items()):
-            if name not in sys.modules and not module_exists(name):
+            if name in sys.modules:
+                continue
+            if _is_started(name):
+                self._pending.pop(name, None)
+                for target in targets:
+                    logger.warning(_RUNS_AS_MAIN, TARGETS[target.kind], target)
+            elif not module_exists(name):
                 self._pending.pop(name, None)
                 for target in targets:
                     logger.warning(
@@ -96,6 +103,12 @@ class Targets:
                     logger.warning("%s: %s could not be wrapped (%r)", TARGETS[target.kind], target, error)
 
         return wrap_targets
+
+
+def _is_started(name: str) -> bool:
+    """Tell whether `python -m` runs this module: as __main__, and never under its name."""
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    return spec is not None and spec.name == name
 
 
 def module_exists(name: str) -> bool:

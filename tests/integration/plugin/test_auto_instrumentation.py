@@ -147,6 +147,18 @@ def test_what_can_not_be_wrapped_is_one_warning_and_the_host_runs(instrumented, 
     assert "OTEL_BENCHMARK_TASK" in finished.stderr
 
 
+def test_a_target_in_the_module_that_is_started_is_one_warning(instrumented):
+    finished = instrumented("-m", "plain_arbiter", OTEL_BENCHMARK_TASK="plain_arbiter:Arbiter.handle")
+    assert finished.stderr.count("can't be wrapped from outside") == 1
+    assert "plain_arbiter:Arbiter.handle" in finished.stderr
+
+
+def test_tasks_without_an_id_are_one_warning(instrumented):
+    code = "import plain_arbiter; [plain_arbiter.read_file(name) for name in 'abc']"
+    finished = instrumented("-c", code, OTEL_BENCHMARK_TASK="plain_arbiter:read_file")
+    assert finished.stderr.count("a task came without an id") == 1
+
+
 def test_a_head_sampler_that_loses_tasks_is_one_warning(instrumented):
     finished = instrumented(
         *ARBITER, OTEL_TRACES_SAMPLER="parentbased_traceidratio", OTEL_TRACES_SAMPLER_ARG="0.1", **TARGETS
