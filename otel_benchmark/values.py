@@ -134,7 +134,7 @@ def flag(value: Any) -> bool | None:
 def texts(value: Any) -> list[str] | None:
     """List of strings; a single string is a list of one. Items of other types are left out."""
     if isinstance(value, str):
-        return [shorten(value)]
+        return [shorten(value)] if value else None
     if isinstance(value, COLLECTIONS):
         items = [item for raw in islice(value, LIST_ITEMS) if (item := identifier(raw)) is not None]
         return items if items or not value else None

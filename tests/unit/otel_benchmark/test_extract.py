@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import attrs
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from otel_benchmark import attributes as a
@@ -248,6 +248,7 @@ _VALUES = st.recursive(
 )
 
 
+@example(Kind.TASK, Root.PARAMETER, {"gatesPassed": ""})
 @given(st.sampled_from(list(Kind)), st.sampled_from(list(Root)), _VALUES)
 def test_whatever_the_host_holds_comes_out_as_attributes_or_not_at_all(kind, root, value):
     out: dict[str, Any] = {}
