@@ -5,8 +5,8 @@ Usage: PYTHONPATH=tests python -m benchmarks.plugin
 All export through a BatchSpanProcessor to an exporter that does nothing. First they are shown to emit the same spans.
 Then rounds alternate, so that each sees the same machine; a figure of CPU is the best of its rounds (the others were
 disturbed); so is the p99 of a task's wall time, the plugin's minus the one by hand. Where 64 tasks run at once their
-tools wait 20 ms, since else a task's wall time would be the others' CPU time. Of 64 threads the p99 is told but bound to
-nothing: it is the luck of who holds the interpreter, and moves by milliseconds from run to run for any of the ways.
+tools wait 20 ms, since else a task's wall time would be the others' CPU time. Of 64 threads the p99 is told but bound
+to nothing: it is the luck of who holds the interpreter, and moves by milliseconds from run to run for any way.
 """
 
 from __future__ import annotations
