@@ -190,7 +190,9 @@ class Processor:
 
     def settle(self) -> Status:
         """Wait until every task whose span has come is stored, by its timers alone."""
-        return self.wait_for(lambda status: not (status.place.open_tasks or status.place.sealed_batches))
+        return self.wait_for(
+            lambda status: not (status.place.open_tasks or status.place.closed_tasks or status.place.sealed_batches)
+        )
 
     def wait_for(self, condition: Callable[[Status], object]) -> Status:
         """Wait until the status is as wanted."""
