@@ -10,9 +10,10 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Self
 
+import psutil
 import psycopg
 import pytest
 from google.rpc import status_pb2  # type: ignore[import-untyped]  # has no stubs
@@ -374,7 +375,8 @@ def test_its_embedded_database_is_started_again_when_it_was_killed():
         processes = server_processes(folder / "data" / "database")
         assert processes
         for process in processes:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # a session of somebody who was just done
+                process.kill()
         wait_for_end(processes)
         second = whole_task()
         processor.send(*second.spans)
