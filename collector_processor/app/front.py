@@ -24,7 +24,7 @@ from collector_processor.config import Settings
 from collector_processor.errors import JournalError, JournalFullError, MalformedRequestError, OverloadedError
 from collector_processor.journal.commit import GroupCommit
 from collector_processor.journal.environment import Environment
-from collector_processor.journal.format import Counters, UndecodableSpan, positions_mask
+from collector_processor.journal.format import Counters, UndecodableSpan
 from collector_processor.journal.transaction import Transaction
 from collector_processor.model.stages import (
     HEADER,
@@ -145,7 +145,7 @@ class Front:
             waiting.append(Waiting(batch.id, batch.sealed_at, len(batch.tasks), batch.spans))
             for task in batch.tasks:
                 for member in task.members:
-                    sealed[member.sequence] = sealed.get(member.sequence, 0) | positions_mask(member.positions)
+                    sealed[member.sequence] = sealed.get(member.sequence, 0) | member.mask
         for stored, taken in transaction.fragments():
             self._assembler.restore(stored, taken | sealed.get(stored.sequence, 0))
         return waiting

@@ -197,10 +197,7 @@ class Assembler:
             touched[closing.trace_id] = None
             members = closing.dropped + (closing.sealed.members if closing.sealed else ())
             for member in members:
-                mask = 0
-                for position in member.positions:
-                    mask |= 1 << position
-                trace.take(member.sequence, mask)
+                trace.take(member.sequence, member.mask)
             if trace.entries:
                 _remember(trace, closing)
         for trace_id in touched:

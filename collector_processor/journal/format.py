@@ -147,11 +147,3 @@ def pack_links(links: Sequence[Link]) -> bytes:
 def parse_links(value: bytes) -> list[Link]:
     """Links of a `links` row."""
     return [Link(span, parent, LinkReason(reason)) for span, parent, reason in _LINK.iter_unpack(value)]
-
-
-def positions_mask(positions: Sequence[int]) -> int:
-    """Bit mask of positions in a fragment."""
-    mask = 0
-    for position in positions:
-        mask |= 1 << position
-    return mask

@@ -21,7 +21,6 @@ from collector_processor.journal.format import (
     pack_links,
     parse_fragment_key,
     parse_links,
-    positions_mask,
     split_value,
 )
 from collector_processor.journal.reader import decode_batch, live_bytes, read_batch, read_fragment
@@ -184,7 +183,7 @@ class Transaction:
             spans = parse_fragment_key(cursor.key()).spans
             if len(member.positions) < spans:
                 before = self._txn.get(prefix, db=self._dbs["taken"])
-                mask = positions_mask(member.positions) | (int.from_bytes(before, "big") if before else 0)
+                mask = member.mask | (int.from_bytes(before, "big") if before else 0)
                 if mask != (1 << spans) - 1:
                     self._txn.put(prefix, mask.to_bytes(-(-spans // 8), "big"), db=self._dbs["taken"])
                     return

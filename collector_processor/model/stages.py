@@ -142,6 +142,14 @@ class Member(msgspec.Struct, frozen=True, array_like=True):
     arrived: int
     positions: tuple[int, ...]
 
+    @property
+    def mask(self) -> int:
+        """The positions as a bit mask."""
+        mask = 0
+        for position in self.positions:
+            mask |= 1 << position
+        return mask
+
 
 class SealedTask(msgspec.Struct, frozen=True, array_like=True):
     """Spans of one task whose content is fixed.
