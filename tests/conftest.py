@@ -11,6 +11,8 @@ from support.postgres import temporary_database, throwaway_server
 
 from collector_processor.store.embedded import EmbeddedServer
 
+pytest_plugins = ["servers.fixtures"]
+
 # gRPC's fork handlers abort a child that is forked while a server or channel of its own is busy; tests start programs.
 # It reads this when it is imported, which is after this file.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"

@@ -1,0 +1,51 @@
+"""Fixtures of the real servers, for every test; `tests/conftest.py` loads them.
+
+A server that isn't in the cache skips its tests with the reason, and fails them where CI is set in the environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from servers import collector as otelcol
+from servers.cache import Recipe, UnavailableError, user_cache
+from servers.collector import CollectorRecipe
+from servers.jaeger import PROGRAM as JAEGER
+from servers.jaeger import Jaeger, JaegerRecipe, running_jaeger
+
+
+@pytest.fixture(scope="session")
+def collector_binary() -> Path:
+    """The program of the OpenTelemetry Collector, with the parts that `servers/collector.yaml` lists."""
+    return _made(CollectorRecipe()) / otelcol.PROGRAM
+
+
+@pytest.fixture(scope="session")
+def jaeger_binary() -> Path:
+    """The program of Jaeger 2."""
+    return _made(JaegerRecipe()) / JAEGER
+
+
+@pytest.fixture(scope="session")
+def jaeger(jaeger_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jaeger]:
+    """A running Jaeger, shared by the tests of a session (of a worker under xdist): use trace ids of your own."""
+    with running_jaeger(jaeger_binary, tmp_path_factory.mktemp("jaeger")) as running:
+        yield running
+
+
+def _made(recipe: Recipe) -> Path:
+    try:
+        return user_cache().find(recipe)
+    except UnavailableError as error:
+        _missing(str(error))
+
+
+def _missing(reason: str) -> NoReturn:
+    if os.environ.get("CI"):
+        pytest.fail(f"{reason} (CI must have it)", pytrace=False)
+    pytest.skip(reason)
