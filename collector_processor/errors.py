@@ -91,6 +91,23 @@ class MigrationError(StoreError):
     """The database's schema is not what this program expects."""
 
 
+# -- Forwarding ------------------------------------------------------------------------------------
+
+
+class ForwardError(BenchmarkError):
+    """The backend has not taken what was forwarded to it.
+
+    Attributes:
+        transient: the same request may be taken later.
+        retry_after: seconds after which the backend wants to be asked again; None where it didn't say.
+    """
+
+    def __init__(self, message: str, *, transient: bool, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.transient = transient
+        self.retry_after = retry_after
+
+
 # -- Commands --------------------------------------------------------------------------------------
 
 

@@ -70,6 +70,7 @@ class EvaluatorKind(StrEnum):
 
 # -- OpenTelemetry's own names ---------------------------------------------------------------------
 
+DEPLOYMENT_ENVIRONMENT_NAME: Final = "deployment.environment.name"
 ERROR_TYPE: Final = "error.type"
 EXCEPTION_EVENT: Final = "exception"
 EXCEPTION_MESSAGE: Final = "exception.message"
@@ -110,6 +111,7 @@ GEN_AI_USAGE_INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
 GEN_AI_USAGE_OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
 GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
 
+FORMER_DEPLOYMENT_ENVIRONMENT: Final = "deployment.environment"
 FORMER_PROVIDER_NAME: Final = "gen_ai.system"
 FORMER_USAGE_INPUT_TOKENS: Final = "gen_ai.usage.prompt_tokens"
 FORMER_USAGE_OUTPUT_TOKENS: Final = "gen_ai.usage.completion_tokens"
@@ -244,6 +246,17 @@ CONTENT_ATTRIBUTES: Final = frozenset(
     }
 )
 """Recorded only where the operator opted in (`OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`)."""
+
+# -- The data point behind a forwarded span -------------------------------------------------------------------------
+
+POINT_ID: Final = "arbiter.point.id"
+POINT_STATE: Final = "arbiter.point.state"
+POINT_VALID: Final = "arbiter.point.valid"
+POINT_OUTCOME: Final = "arbiter.point.outcome"
+POINT_GATES_FAILED: Final = "arbiter.point.gates_failed"
+
+POINT_ATTRIBUTES: Final = frozenset({POINT_ID, POINT_STATE, POINT_VALID, POINT_OUTCOME, POINT_GATES_FAILED})
+"""Written by the processor on what it forwards, never read: from a trace they lead to the row, `WHERE id = …`."""
 
 # -- Tenants -----------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ import platformdirs
 
 from collector_processor.config import values
 from collector_processor.config.values import Address, Form
+from collector_processor.model.stages import Keep
 from otel_benchmark.attributes import TaskType
 
 T = TypeVar("T")
@@ -120,6 +121,29 @@ class Settings:
     max_json_bytes: int = _setting(values.size("1KiB", "1GiB"), "4MiB", "largest OTLP/JSON request, which costs more")
     max_inflight_bytes: int = _setting(
         values.size("1MiB", "64GiB"), "256MiB", "requests that are held at once; above, senders are told to come back"
+    )
+    forward_endpoint: str | None = _setting(
+        values.URL,
+        "",
+        "where redacted traces are sent to by OTLP, such as a Jaeger; https:// means TLS; default: nowhere",
+    )
+    forward_protocol: str = _setting(
+        values.choice("auto", "grpc", "http/protobuf"), "auto", "auto: grpc on port 4317, http/protobuf elsewhere"
+    )
+    forward_headers: tuple[tuple[str, str], ...] | None = _setting(
+        values.HEADERS, "", "name=value,… sent along, such as an authorization", secret=True
+    )
+    forward_ca_file: Path | None = _setting(values.FILE, "", "certificates (PEM) that its server is trusted by")
+    forward_cert_file: Path | None = _setting(values.FILE, "", "our certificate (PEM), where it wants one …")
+    forward_key_file: Path | None = _setting(values.FILE, "", "… and the key to it")
+    forward_ratio: float = _setting(values.share(), "1", "share of the traces that is forwarded")
+    forward_keep: Keep | None = _setting(
+        values.KEEP, "", "tasks that are forwarded in any case: `failed`, `partial`, `quarantined`, `score<0.5`"
+    )
+    forward_queue_bytes: int = _setting(
+        values.size("1MiB", "16GiB"),
+        "64MiB",
+        "held of traces on their way; what comes above is not forwarded, and counted",
     )
     log_level: str = _setting(values.choice("debug", "info", "warning", "error"), "info", "what is logged on stderr")
     log_format: str = _setting(

@@ -12,14 +12,16 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
 from collector_processor.config.settings import Setting, Settings, declared
-from collector_processor.config.values import ADDRESS
+from collector_processor.config.values import ADDRESS, Address
 from collector_processor.errors import ConfigError
 
 PREFIX: Final = "COLLECTOR_PROCESSOR_"
 CONFIG_VARIABLE: Final = PREFIX + "CONFIG"
 DEFAULT: Final = "default"
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 _SERVICE_LINK: Final = re.compile(r"SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP|SCTP)(_.*)?)?")
 """What Kubernetes sets in every pod beside a Service that is called `collector-processor`: not ours to judge."""
@@ -165,6 +167,20 @@ def _contradictions(values: Mapping[str, Any]) -> Iterator[str]:
         twin = next((other for other, taken in listeners.items() if taken == address and other < name), None)
         if twin is not None:
             yield f"{PREFIX}{twin} and {PREFIX}{name} are both {address}: give each a port of its own"
+    yield from _forwarding(settings, listeners)
+
+
+def _forwarding(settings: Settings, listeners: Mapping[str, Address]) -> Iterator[str]:
+    if (settings.forward_cert_file is None) != (settings.forward_key_file is None):
+        yield f"{PREFIX}FORWARD_CERT_FILE and {PREFIX}FORWARD_KEY_FILE belong together: give both"
+    if settings.forward_endpoint is None:
+        return
+    endpoint = urlsplit(settings.forward_endpoint)
+    files = (settings.forward_ca_file, settings.forward_cert_file)
+    if endpoint.scheme == "http" and any(files):
+        yield f"{PREFIX}FORWARD_ENDPOINT is without TLS but has certificates: write it with https://"
+    if endpoint.hostname in _LOOPBACK and endpoint.port in {address.port for address in listeners.values()}:
+        yield f"{PREFIX}FORWARD_ENDPOINT is this processor itself: name another backend"
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:

@@ -6,12 +6,20 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Generic, NamedTuple, TypeVar
+from urllib.parse import quote, unquote, urlsplit
+
+from collector_processor.model.stages import Keep
 
 T = TypeVar("T")
 
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES: Final = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _QUANTITY: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s?([A-Za-z]+)", re.ASCII)
+_NUMBER: Final = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,15})?", re.ASCII)
+_HEADER_NAME: Final = re.compile(r"[a-z0-9_.-]+", re.ASCII)
+_OUTCOMES: Final = {"failed": "failure", "partial": "partial"}
+"""How people call an outcome, and how records do."""
+_STATES: Final = ("quarantined",)
 _ADDRESS: Final = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})", re.ASCII)
 
 
@@ -71,6 +79,17 @@ def count(least: int, most: int) -> Form[int]:
     return Form(f"a whole number from {least} to {most}", read, str)
 
 
+def share(least: float = 0.0, most: float = 1.0) -> Form[float]:
+    """A number such as 0.25 between the two bounds."""
+
+    def read(text: str) -> float:
+        if not _NUMBER.fullmatch(text):
+            raise ValueError(text)
+        return _within(float(text), least, most)
+
+    return Form(f"a number from {least:g} to {most:g}, such as 0.25", read, lambda value: f"{value:g}")
+
+
 def choice(*options: str) -> Form[str]:
     """One of the named options."""
 
@@ -128,6 +147,56 @@ def _read_key(text: str) -> bytes:
     return key
 
 
+def _read_file(text: str) -> Path:
+    path = _read_path(text)
+    if not path.is_file():
+        raise ValueError(text)
+    return path
+
+
+def _read_url(text: str) -> str:
+    parts = urlsplit(text)
+    readable = parts.port != 0 and bool(parts.hostname) and text.isprintable() and " " not in text
+    # A password belongs into a header, which is masked wherever settings are shown.
+    bare = not (parts.username or parts.password or parts.query or parts.fragment)
+    if parts.scheme not in {"http", "https"} or not readable or not bare:
+        raise ValueError(text)
+    return text
+
+
+def _read_headers(text: str) -> tuple[tuple[str, str], ...]:
+    headers = []
+    for pair in text.split(","):
+        name, equals, value = (part.strip() for part in pair.partition("="))
+        name, value = unquote(name).lower(), unquote(value)
+        if not equals or not _HEADER_NAME.fullmatch(name) or not (value.isascii() and value.isprintable()):
+            raise ValueError
+        headers.append((name, value))
+    return tuple(headers)
+
+
+def _read_keep(text: str) -> Keep:
+    outcomes, states, score_below = [], [], None
+    for condition in (part.strip() for part in text.split(",")):
+        if condition in _OUTCOMES:
+            outcomes.append(_OUTCOMES[condition])
+        elif condition in _STATES:
+            states.append(condition)
+        elif condition.startswith("score<") and score_below is None:
+            score_below = share().read(condition.removeprefix("score<").strip())
+        else:
+            raise ValueError(text)
+    return Keep(tuple(outcomes), tuple(states), score_below)
+
+
+def _show_keep(keep: Keep | None) -> str:
+    if keep is None:
+        return ""
+    named = [word for word, outcome in _OUTCOMES.items() if outcome in keep.outcomes]
+    score = [] if keep.score_below is None else [f"score<{keep.score_below:g}"]
+    return ",".join([*named, *keep.states, *score])
+
+
 ADDRESS: Final[Form[Address | None]] = Form(
     "address:port such as 127.0.0.1:4318 or [::1]:4318 (port 0 takes a free one), or empty for off",
     _read_address,
@@ -137,6 +206,22 @@ PATH: Final[Form[Path]] = Form("the path of a directory", _read_path, str)
 NAME: Final[Form[str | None]] = Form("a name", _read_name, lambda value: value or "")
 KEY: Final[Form[bytes | None]] = Form(
     "a secret of at least 16 bytes", _read_key, lambda value: "" if value is None else value.decode(errors="replace")
+)
+FILE: Final[Form[Path | None]] = Form(
+    "the path of a file", _read_file, lambda value: "" if value is None else str(value)
+)
+URL: Final[Form[str | None]] = Form(
+    "a URL such as http://127.0.0.1:4317, without a password, a query or a fragment",
+    _read_url,
+    lambda value: value or "",
+)
+HEADERS: Final[Form[tuple[tuple[str, str], ...] | None]] = Form(
+    "headers such as name=value,other=value with percent-encoded values",
+    _read_headers,
+    lambda value: ",".join(f"{name}={quote(text)}" for name, text in value or ()),
+)
+KEEP: Final[Form[Keep | None]] = Form(
+    "conditions separated by commas, of failed, partial, quarantined and score<0.5", _read_keep, _show_keep
 )
 
 

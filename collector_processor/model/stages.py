@@ -340,3 +340,37 @@ class Applied(msgspec.Struct, frozen=True):
     refused: tuple[Refused, ...] = ()
     undecodable_spans: tuple[tuple[bytes, bytes, bytes, str], ...] = ()
     """(trace id, span id, raw span, reason): the front keeps them in the journal, never in SQL."""
+
+
+# -- Forward ---------------------------------------------------------------------------------------
+
+
+class Standing(NamedTuple):
+    """How a task's record stands in the database: it decides about its spans, and goes with them.
+
+    `shown` is False where no view shows the record to readers: it was discarded, or withheld by a critical gate.
+    """
+
+    id: UUID
+    state: str
+    valid: bool
+    outcome: str | None
+    score: float | None
+    gates_failed: tuple[str, ...]
+    shown: bool
+
+
+class Keep(msgspec.Struct, frozen=True):
+    """Tasks that are forwarded whatever the ratio: with an outcome, or in a state, or with a score below a bound."""
+
+    outcomes: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()
+    score_below: float | None = None
+
+
+class Departure(NamedTuple):
+    """Foreign spans around a trace's tasks as they leave the journal: OTLP TracesData, and the positions in it."""
+
+    trace_id: bytes
+    payload: bytes
+    positions: tuple[int, ...]

@@ -1,0 +1,117 @@
+"""Spans as the journal held them → what is sent of them: selected, redacted, packed. Pure.
+
+Pieces are `TracesData` messages. Two of them, one behind the other, are one again, so a request is made by joining
+bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple
+
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
+
+from collector_processor.forward.messages import Origin, spans_of
+from collector_processor.forward.redact import Redactor, copy_resource, copy_scope, describe_point
+from collector_processor.forward.select import Selector
+from collector_processor.model.stages import Standing
+
+PIECE_SPANS: Final = 500
+"""Spans of one piece at most. A request is one piece or more, and a backend takes 4 MiB unless told otherwise."""
+
+Payloads = Iterable[tuple[bytes, Sequence[int]]]
+"""`TracesData` messages, and the positions of the spans that are meant."""
+
+
+class Piece(NamedTuple):
+    """A `TracesData` message, and how many spans it holds."""
+
+    body: bytes
+    spans: int
+
+
+class Prepared(NamedTuple):
+    """What became of spans: pieces to send; counts of those sampled out, not to be shown, and not decodable."""
+
+    pieces: list[Piece]
+    sampled: int
+    hidden: int
+    undecodable: int
+
+
+class Preparer:
+    """Selection and redaction with their settings."""
+
+    def __init__(self, selector: Selector, redactor: Redactor) -> None:
+        self._selector = selector
+        self._redactor = redactor
+
+    def prepare(
+        self,
+        trace_id: bytes,
+        payloads: Payloads,
+        standing_of: Callable[[bytes], Standing | None],
+        *,
+        kept: bool = False,
+    ) -> Prepared:
+        """Make the copies of one task's spans, or of others of one trace, that may leave.
+
+        Args:
+            trace_id: 16 bytes.
+            payloads: where they stand.
+            standing_of: span id → how the record that it belongs to stands; None where it has none.
+            kept: they are forwarded whatever the ratio, also without a record.
+        """
+        packer = _Packer()
+        sampled = hidden = undecodable = 0
+        for payload, positions in payloads:
+            found = 0
+            for origin, raw in spans_of(payload, positions):
+                found += 1
+                try:
+                    span = Span.FromString(raw)
+                except DecodeError:
+                    undecodable += 1
+                    continue
+                standing = standing_of(span.span_id)
+                if standing is not None and not standing.shown:
+                    hidden += 1
+                    continue
+                always = kept or self._selector.keeps(standing)
+                trace_state = self._selector.sample(trace_id, span.trace_state, kept=always)
+                if trace_state is None:
+                    sampled += 1
+                    continue
+                scope = copy_scope(origin.scope)
+                packer.add(origin, self._redactor.span(span, scope, trace_state, describe_point(standing)))
+            undecodable += len(positions) - found
+        return Prepared(packer.pieces(), sampled, hidden, undecodable)
+
+
+class _Packer:
+    """Gathers copies by where they come from."""
+
+    def __init__(self) -> None:
+        self._pieces: list[Piece] = []
+        self._shares: dict[Origin, list[Span]] = {}
+        self._spans = 0
+
+    def add(self, origin: Origin, copy: Span) -> None:
+        self._shares.setdefault(origin, []).append(copy)
+        self._spans += 1
+        if self._spans >= PIECE_SPANS:
+            self._pack()
+
+    def pieces(self) -> list[Piece]:
+        if self._spans:
+            self._pack()
+        return self._pieces
+
+    def _pack(self) -> None:
+        traces = TracesData()
+        for origin, copies in self._shares.items():
+            target = traces.resource_spans.add(resource=copy_resource(origin.resource))
+            target.scope_spans.add(scope=copy_scope(origin.scope), spans=copies)
+        self._pieces.append(Piece(traces.SerializeToString(), self._spans))
+        self._shares, self._spans = {}, 0
