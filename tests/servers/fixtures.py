@@ -17,6 +17,7 @@ from servers.cache import Recipe, UnavailableError, user_cache
 from servers.collector import CollectorRecipe
 from servers.jaeger import PROGRAM as JAEGER
 from servers.jaeger import Jaeger, JaegerRecipe, running_jaeger
+from servers.timescale_community import TimescaleCommunityRecipe, running_community, wipe
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +37,23 @@ def jaeger(jaeger_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """A running Jaeger, shared by the tests of a session (of a worker under xdist): use trace ids of your own."""
     with running_jaeger(jaeger_binary, tmp_path_factory.mktemp("jaeger")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def timescale_community(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The libpq URL of TimescaleDB Community's only database, one server a session (a worker under xdist)."""
+    with running_community(_made(TimescaleCommunityRecipe()), tmp_path_factory.mktemp("pglite")) as url:
+        yield url
+
+
+@pytest.fixture
+def timescale_community_url(timescale_community: str) -> Iterator[str]:
+    """The libpq URL of an empty database with TimescaleDB Community, as superuser; wiped after the test.
+
+    One session: no two transactions may be open at once, and psycopg needs `prepare_threshold=None`.
+    """
+    yield timescale_community
+    wipe(timescale_community)
 
 
 def _made(recipe: Recipe) -> Path:
