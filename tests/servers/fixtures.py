@@ -6,18 +6,26 @@ A server that isn't in the cache skips its tests with the reason, and fails them
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
+from support.postgres import temporary_database
 
 from servers import collector as otelcol
 from servers.cache import Recipe, UnavailableError, user_cache
 from servers.collector import CollectorRecipe
 from servers.jaeger import PROGRAM as JAEGER
 from servers.jaeger import Jaeger, JaegerRecipe, running_jaeger
+from servers.timescale_apache import TEMPLATE, ApacheServer, TimescaleApacheRecipe, running_apache
 from servers.timescale_community import TimescaleCommunityRecipe, running_community, wipe
+
+GIVEN_URL = "OTEL_BENCHMARK_TEST_TIMESCALE_URL"
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +62,48 @@ def timescale_community_url(timescale_community: str) -> Iterator[str]:
     """
     yield timescale_community
     wipe(timescale_community)
+
+
+@pytest.fixture(scope="session")
+def timescale_apache() -> Iterator[ApacheServer]:
+    """A PostgreSQL 17 with TimescaleDB's Apache edition, one a session (a worker under xdist)."""
+    with running_apache(_made(TimescaleApacheRecipe())) as server:
+        yield server
+
+
+@pytest.fixture
+def timescale_apache_url(timescale_apache: ApacheServer) -> Iterator[str]:
+    """The libpq URL of an empty database of the test's own that has the extension; its owner isn't a superuser."""
+    with temporary_database(timescale_apache, template=TEMPLATE) as url:
+        yield url
+
+
+@pytest.fixture
+def timescale_given_url() -> Iterator[str]:
+    """The libpq URL of an empty database of the test's own on a server that a person has, by the URL of its superuser.
+
+    It is skipped in CI too where nobody names a server.
+    """
+    given = os.environ.get(GIVEN_URL)
+    if not given:
+        pytest.skip(f"{GIVEN_URL} names no server")
+    with _given_database(given) as url:
+        yield url
+
+
+@contextmanager
+def _given_database(server: str) -> Iterator[str]:
+    name = f"test_{uuid.uuid4().hex}"
+    url = urlsplit(server)._replace(path=f"/{name}").geturl()
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    try:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
+        yield url
+    finally:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 def _made(recipe: Recipe) -> Path:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 _KEEPER = Path(__file__).with_name("keeper.py")
 _PATIENCE_SECONDS = 60.0
 _POLL_SECONDS = 0.05
@@ -81,6 +83,15 @@ class Program:
         assert self._keeper.stdin is not None
         self._keeper.stdin.close()
         return self._keeper.wait()
+
+    def kill(self) -> int:
+        """End it by SIGKILL, before it knows; returns its exit status."""
+        assert self._keeper.stdin is not None
+        for program in psutil.Process(self._keeper.pid).children():
+            program.kill()
+        status = self._keeper.wait()
+        self._keeper.stdin.close()
+        return status
 
 
 @contextmanager

@@ -7,9 +7,10 @@ from typing import Final
 from servers.cache import Recipe
 from servers.collector import CollectorRecipe
 from servers.jaeger import JaegerRecipe
+from servers.timescale_apache import TimescaleApacheRecipe
 from servers.timescale_community import TimescaleCommunityRecipe
 
-_ALL: tuple[Recipe, ...] = (TimescaleCommunityRecipe(), CollectorRecipe(), JaegerRecipe())
+_ALL: tuple[Recipe, ...] = (TimescaleCommunityRecipe(), TimescaleApacheRecipe(), CollectorRecipe(), JaegerRecipe())
 
 RECIPES: Final = {recipe.name: recipe for recipe in _ALL}
 """By name."""

@@ -8,11 +8,25 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import psycopg
 
 from collector_processor.store.embedded import EmbeddedServer
+
+
+class Server(Protocol):
+    """Any that has the embedded server's two log-ins."""
+
+    @property
+    def superuser_url(self) -> str:
+        """The libpq URL of the database `postgres` for the superuser."""
+
+    @property
+    def url(self) -> str:
+        """The libpq URL of the database `benchmark` for its owner."""
+
 
 # Nothing in a test outlives its server, so nothing needs to reach the disk.
 THROWAWAY_SETTINGS = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "32MB"}
@@ -42,7 +56,7 @@ def throwaway_server() -> Iterator[EmbeddedServer]:
 
 
 @contextmanager
-def temporary_database(server: EmbeddedServer, *, template: str = "template1") -> Iterator[str]:
+def temporary_database(server: Server, *, template: str = "template1") -> Iterator[str]:
     """The URL of a new database, copied from `template`, for its owner `benchmark_owner`; dropped at the end.
 
     Roles belong to the server, not to the database: the next test finds those that this one created.
