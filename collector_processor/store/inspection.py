@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from collector_processor.store.database import translated
 from collector_processor.store.migrations import connect
 from collector_processor.store.statements import migrations, statement
+from collector_processor.store.tiers import tier_of
 
 ROLES: Final = ("benchmark_writer", "benchmark_reader")
 
@@ -45,7 +46,7 @@ async def check(url: str) -> DatabaseCheck:
     if reached > known:
         missing.append(f"a release of otel-benchmark that knows schema version {reached}: this one knows {known}")
     return DatabaseCheck(
-        tier=_tier(extensions, row["timescaledb_license"]),
+        tier=tier_of(row["timescaledb_license"], extension="timescaledb" in extensions),
         server_version=row["server_version"],
         extensions=extensions,
         schema_version=reached,
@@ -53,9 +54,3 @@ async def check(url: str) -> DatabaseCheck:
         compression="lz4" if row["has_lz4"] else "none (lz4 is not compiled into this server)",
         missing=tuple(missing),
     )
-
-
-def _tier(extensions: dict[str, str], timescaledb_license: str | None) -> str:
-    if "timescaledb" not in extensions:
-        return "postgresql"
-    return "timescaledb-apache" if timescaledb_license == "apache" else "timescaledb"

@@ -91,7 +91,7 @@ async def _by_span(connection: Connection, strays: Sequence[Stray], places: Mapp
         return {}
     rows = await connection.execute(
         statement("points_with_spans"),
-        {"trace_ids": sorted({bytes.fromhex(traces[each]) for each in wanted}), "fact_ids": wanted},
+        {"trace_ids": sorted({traces[each] for each in wanted}), "fact_ids": wanted},
     )
     return {row["fact_id"]: row["id"] for row in await rows.fetchall()}
 

@@ -12,14 +12,17 @@ from psycopg.rows import DictRow, dict_row
 from collector_processor.errors import MigrationError
 from collector_processor.store.database import Connection, describe, translated
 from collector_processor.store.statements import Migration, migrations, script, statement
+from collector_processor.store.tiers import Lifetimes, adapt
 
 _LOCK_WAIT: Final = "5min"
+_DEFAULT_LIFETIMES: Final = Lifetimes()
 
 
-async def migrate(url: str) -> list[str]:
+async def migrate(url: str, lifetimes: Lifetimes = _DEFAULT_LIFETIMES) -> list[str]:
     """Apply what is missing and return its names, oldest first; an up-to-date database gives an empty list.
 
-    Each migration is one transaction under an advisory lock, so a second process waits and then finds it done.
+    Each migration is one transaction under an advisory lock, so a second process waits and then finds it done. What
+    TimescaleDB offers is put to use in the last one, and follows `lifetimes`.
     Needs a role that may create schemas in the database, and roles unless `benchmark_writer` and
     `benchmark_reader` exist. Raises MigrationError where the database is newer than this program or its history
     another one, StoreError where it can't be reached.
@@ -28,7 +31,7 @@ async def migrate(url: str) -> list[str]:
     with translated():
         async with await connect(url) as connection:
             await _make_roles(connection)
-            while step := await _take_step(connection):
+            while step := await _take_step(connection, lifetimes):
                 applied.append(step)
     return applied
 
@@ -36,7 +39,13 @@ async def migrate(url: str) -> list[str]:
 async def connect(url: str) -> Connection:
     """A connection of one's own, for work that is done once. Raises psycopg.Error."""
     connection: AsyncConnection[DictRow] = await AsyncConnection.connect(
-        url, autocommit=True, row_factory=dict_row, application_name="otel-benchmark database", connect_timeout=10
+        url,
+        autocommit=True,
+        row_factory=dict_row,
+        application_name="otel-benchmark database",
+        connect_timeout=10,
+        # Each statement is run once; and an in-process server, which tests have, keeps no prepared ones.
+        prepare_threshold=None,
     )
     return connection
 
@@ -74,15 +83,16 @@ async def _make_roles(connection: Connection) -> None:
         ) from error
 
 
-async def _take_step(connection: Connection) -> str | None:
-    """Apply the next migration; None when there is none left and the grants are in place."""
+async def _take_step(connection: Connection, lifetimes: Lifetimes) -> str | None:
+    """Apply the next migration; None when there is none left, and tier and grants are in place."""
     async with connection.transaction():
         await connection.execute(statement("begin_migration"), {"lock_wait": _LOCK_WAIT})
         await connection.execute(script("ledger"))
         rows = await (await connection.execute(statement("read_migrations"))).fetchall()
         left = pending(migrations(), [(row["version"], row["name"], row["checksum"]) for row in rows])
         if not left:
-            await _finish(connection)
+            await adapt(connection, lifetimes)
+            await connection.execute(script("grants"))
             return None
         migration = left[0]
         try:
@@ -94,10 +104,3 @@ async def _take_step(connection: Connection) -> str | None:
             {"version": migration.version, "name": migration.name, "checksum": migration.checksum},
         )
         return f"{migration.version:04}_{migration.name}"
-
-
-async def _finish(connection: Connection) -> None:
-    await connection.execute(script("grants"))
-    extension = await (await connection.execute(statement("read_timescaledb"))).fetchone()
-    if extension:
-        await connection.execute(script("hypertables"))

@@ -13,6 +13,8 @@ from collector_processor.store.database import Database
 _MENDING: Final[dict[type[Error], str]] = {
     errors.UndefinedColumn: "`SELECT * FROM view LIMIT 0` shows the columns of a view",
     errors.InsufficientPrivilege: "queries may only read the views of schema benchmark",
+    # Writing to a view of several tables is refused before any right is asked for.
+    errors.ObjectNotInPrerequisiteState: "queries may only read the views of schema benchmark",
 }
 
 
@@ -36,7 +38,8 @@ async def query(database: Database, text: str, *, timeout_seconds: float = 60.0)
         mending = await _mending(database, error.__cause__, timeout_seconds)
         if mending is None:
             raise
-        raise StoreError(f"{error}; {mending}", transient=error.transient) from error.__cause__
+        passing = error.transient and type(error.__cause__) not in _MENDING
+        raise StoreError(f"{error}; {mending}", transient=passing) from error.__cause__
 
 
 async def _run(database: Database, text: str, timeout_seconds: float) -> Answer:
@@ -61,4 +64,6 @@ async def _mending(database: Database, error: BaseException | None, timeout_seco
             database, "SELECT viewname FROM pg_views WHERE schemaname = 'benchmark' ORDER BY 1", timeout_seconds
         )
         return f"the views are {', '.join(name for (name,) in views.rows)}"
+    if isinstance(error, errors.ObjectNotInPrerequisiteState):
+        return _MENDING[type(error)]
     return error.diag.message_hint or _MENDING.get(type(error))

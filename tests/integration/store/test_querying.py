@@ -66,7 +66,7 @@ def test_a_query_that_takes_too_long_is_ended(ask):
 @pytest.mark.parametrize(
     ("text", "mending"),
     [
-        ("SELECT * FROM datapoints", "the views are agent_statistics, data_points, .*turns$"),
+        ("SELECT * FROM datapoints", "the views are agent_statistics, agent_statistics_daily, data_points, .*turns$"),
         ("SELECT tool_name FROM turns", "SELECT \\* FROM view LIMIT 0"),
         ("SELECT task_ids FROM turns", "Perhaps you meant to reference the column"),
         ("DELETE FROM data_points", "may only read the views"),

@@ -43,6 +43,9 @@ from collector_processor.model.facts import (
 from collector_processor.model.record import FailedGate, Severity, State, Verdict, decode_point
 from collector_processor.model.stages import GuardedPoint
 
+STATISTICS = """bucket, agent_id, task_type, total_tasks, successful_tasks, invalid_tasks, success_rate, avg_quality,
+    stddev_quality, avg_latency_ms, p95_latency_ms, avg_tokens, total_cost_usd, judged_tasks, evaluated_tasks,
+    timed_tasks, metered_tasks"""
 COLUMNS = {
     "data_points": """id, timestamp, task_id, task_type, complexity, tenant_id, agent_id, agent_name, model_family,
         strategy, confidence, explored, propensity, success, partial_success, failure_reason, latency_ms,
@@ -64,8 +67,8 @@ COLUMNS = {
     "evaluations": """id, span_id, timestamp, task_id, agent_id, evaluator_name, evaluator_version, evaluator_kind,
         rubric_version, overall_score, format, tool, task, minimal, cost, safety, caws_compliant, budget_compliant,
         passed_all_mandatory, gates, minimal_diff, is_current""",
-    "agent_statistics": """bucket, agent_id, task_type, total_tasks, successful_tasks, invalid_tasks, success_rate,
-        avg_quality, stddev_quality, avg_latency_ms, p95_latency_ms, avg_tokens, total_cost_usd""",
+    "agent_statistics": STATISTICS,
+    "agent_statistics_daily": STATISTICS,
     "quarantine": "id, timestamp, task_id, gates_failed, record",
     "orphans": "span_id, trace_id, timestamp, kind, task_id, waiting_since",
     "deep_samples": "id, timestamp, task_id, facet, inclusion_probability, policy, content",
@@ -328,9 +331,10 @@ def test_deep_samples_follow_their_record(run, store, rows):
 
 HOT = {
     "points_agent": "SELECT * FROM benchmark.data_points WHERE agent_id = 'agent-7' AND timestamp > '2026-01-01'",
-    "points_task": "SELECT * FROM benchmark.data_points WHERE task_id = 't-7'",
-    "points_key": f"SELECT * FROM benchmark.turns WHERE id = '{id_of()}'",
-    "points_timestamp": "SELECT * FROM benchmark.tool_calls WHERE timestamp > '2026-11-22T12:03:00Z'",
+    "point_keys_task": "SELECT * FROM benchmark.tool_calls WHERE task_id = 't-7'",
+    "point_keys_trace": f"SELECT * FROM benchmark.data_points WHERE trace_id = '{7:032x}'",
+    "point_keys_pkey": f"SELECT * FROM benchmark.turns WHERE id = '{id_of()}'",
+    "points_key": "SELECT * FROM benchmark.tool_calls WHERE timestamp > '2026-11-22T12:03:00Z'",
 }
 
 

@@ -4,14 +4,17 @@ SELECT held.fact_id, held.id
 FROM (
     SELECT encode(trace_id || span_id, 'hex') AS fact_id, id
     FROM benchmark_data.point_keys
-    WHERE trace_id = ANY (%(trace_ids)b::bytea[])
+    WHERE encode(trace_id, 'hex') = ANY (%(trace_ids)b::text[])
     UNION ALL
     SELECT fact.id #>> '{}', key.id
     FROM benchmark_data.point_keys AS key
-    LEFT JOIN benchmark_data.points AS point ON point.id = key.id AND point.timestamp = key.timestamp
+    -- OFFSET keeps this a look-up a key, in the one chunk that holds its time.
+    LEFT JOIN LATERAL (
+        SELECT record FROM benchmark_data.points WHERE timestamp = key.timestamp AND id = key.id OFFSET 0
+    ) AS point ON true
     LEFT JOIN benchmark_data.awaited AS awaited ON awaited.id = key.id
     CROSS JOIN LATERAL jsonb_path_query(coalesce(point.record -> 'facts', awaited.facts), '$.*[*].factId') AS fact (id)
-    WHERE key.trace_id = ANY (%(trace_ids)b::bytea[])
+    WHERE encode(key.trace_id, 'hex') = ANY (%(trace_ids)b::text[])
     UNION ALL
     SELECT fact_id, id
     FROM benchmark_data.strays

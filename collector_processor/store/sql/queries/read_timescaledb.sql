@@ -1,2 +1,2 @@
--- The TimescaleDB extension of this database, if it has it.
-SELECT extversion AS version FROM pg_extension WHERE extname = 'timescaledb';
+-- The edition of TimescaleDB that this database has, if it has the extension.
+SELECT current_setting('timescaledb.license', true) AS license FROM pg_extension WHERE extname = 'timescaledb';

@@ -6,7 +6,11 @@ WHERE
     AND fact_id > %(after)s
     AND (
         EXISTS (SELECT FROM benchmark_data.point_keys AS key WHERE key.task_id = stray.task_id)
-        OR EXISTS (SELECT FROM benchmark_data.point_keys AS key WHERE key.trace_id = ANY (stray.traces))
+        OR EXISTS (
+            SELECT
+            FROM unnest(stray.traces) AS trace (id)
+            JOIN benchmark_data.point_keys AS key ON encode(key.trace_id, 'hex') = encode(trace.id, 'hex')
+        )
         OR EXISTS (
             SELECT FROM benchmark_data.strays AS parent WHERE parent.fact_id = stray.parent_id AND parent.id IS NOT NULL
         )
