@@ -7,6 +7,7 @@ timers, completed batches and questions alike, so that no lock is needed and eve
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 import uuid
@@ -21,7 +22,13 @@ from collector_processor.assemble import wire
 from collector_processor.assemble.assembler import Arrival, Assembler, Summary
 from collector_processor.assemble.closing import Limits
 from collector_processor.config import Settings
-from collector_processor.errors import JournalError, JournalFullError, MalformedRequestError, OverloadedError
+from collector_processor.errors import (
+    DamagedEntryError,
+    JournalError,
+    JournalFullError,
+    MalformedRequestError,
+    OverloadedError,
+)
 from collector_processor.journal.commit import GroupCommit
 from collector_processor.journal.environment import Environment
 from collector_processor.journal.format import Counters, UndecodableSpan
@@ -30,6 +37,7 @@ from collector_processor.model.stages import (
     HEADER,
     Applied,
     Closing,
+    Departure,
     Fragment,
     FragmentFlag,
     Receipt,
@@ -50,6 +58,8 @@ MAX_BATCH_TASKS: Final = 1000
 MAX_BATCH_SPANS: Final = 50_000
 MAX_BATCH_BYTES: Final = 64 << 20
 """A batch is what a worker holds in memory at once; a single task may be larger."""
+MAX_DEPARTING_BYTES: Final = 8 << 20
+"""Foreign spans that one commit reads before it drops them: the journal's own work comes first."""
 TICK_SECONDS: Final = 0.1
 FAILED_SECONDS: Final = 5.0
 EXPIRE_EVERY: Final = 10 * SECOND
@@ -81,6 +91,8 @@ class Front:
         settings: the configuration.
         on_sealed: called in the event loop with batches that wait for a worker, also with those found at start.
         clock: ns since the epoch.
+        on_departed: called in the event loop with foreign spans that leave the journal beside a trace's tasks; without
+            it nobody reads them.
 
     Raises:
         JournalError: the journal can't be opened (see Environment).
@@ -91,9 +103,11 @@ class Front:
         settings: Settings,
         on_sealed: Callable[[Sequence[Waiting]], None],
         clock: Callable[[], int] = time.time_ns,
+        on_departed: Callable[[Sequence[Departure]], None] | None = None,
     ) -> None:
         self._settings = settings
         self._on_sealed = on_sealed
+        self._on_departed = on_departed
         self._clock = clock
         self.folder: Path = settings.data_dir / "journal"
         self._environment = Environment(self.folder, settings.journal_max_bytes)
@@ -237,10 +251,13 @@ class Front:
 
     async def _seal(self, decide: Callable[[Transaction], list[Closing]]) -> int:
         now = self._clock()
+        departing: list[Departure] = []
 
         def seal(transaction: Transaction) -> tuple[list[Closing], list[Waiting]]:
             closings = decide(transaction)
             waiting = []
+            if self._on_departed is not None:
+                departing[:] = _departing(transaction, closings)
             for share in _batches(closings):
                 tasks = tuple(closing.sealed for closing in share if closing.sealed is not None)
                 batch = SealedBatch(uuid.uuid4(), now, tasks)
@@ -258,6 +275,8 @@ class Front:
         _, waiting = await self._run(seal, carried_out)
         if waiting:
             self._on_sealed(waiting)
+        if departing and self._on_departed is not None:
+            self._on_departed(departing)
         return sum(batch.tasks for batch in waiting)
 
     # -- Completion and questions ----------------------------------------------------------------------------
@@ -299,6 +318,24 @@ class Front:
     def used_bytes(self) -> int:
         """Live bytes of the journal after the last commit."""
         return self._commit.used_bytes
+
+
+def _departing(transaction: Transaction, closings: Sequence[Closing]) -> Iterator[Departure]:
+    """Foreign spans that are dropped from traces which have tasks; what a limit shed is none of them."""
+    tasks = {closing.trace_id for closing in closings if closing.sealed is not None}
+    size = 0
+    for closing in closings:
+        if not closing.dropped or closing.truncated:
+            continue
+        if closing.trace_id not in tasks and not transaction.known(closing.trace_id).closed:
+            continue
+        for member in closing.dropped:
+            with contextlib.suppress(DamagedEntryError):
+                payload = transaction.payload(member.sequence)
+                size += len(payload)
+                if size > MAX_DEPARTING_BYTES:
+                    return
+                yield Departure(closing.trace_id, payload, member.positions)
 
 
 def _size(fragment: Fragment) -> int:

@@ -18,6 +18,7 @@ from collector_processor.app import status as report
 from collector_processor.app.admin import Health, State
 from collector_processor.app.database import DatabaseKeeper
 from collector_processor.app.equations import database_spans, journal_spans, records
+from collector_processor.app.forwarding import Forwarding, protocol_of
 from collector_processor.app.front import SECOND, Front
 from collector_processor.app.front import Snapshot as JournalSnapshot
 from collector_processor.app.workers import WorkerPool
@@ -49,6 +50,7 @@ class Watched(Protocol):
     front: Front
     pool: WorkerPool
     database: DatabaseKeeper
+    forwarding: Forwarding | None
     listening: dict[str, str]
     """Address by the name of what listens there."""
     stopping: bool
@@ -194,6 +196,7 @@ class Monitor:
             ),
             collection=self._collection(figures, latest),
             equations=tuple(equations),
+            forward=self._forward(),
             off=self._off(),
         )
 
@@ -220,6 +223,20 @@ class Monitor:
             **seen,
         )
 
+    def _forward(self) -> report.Forward | None:
+        settings, forwarding = self._processor.settings, self._processor.forwarding
+        if settings.forward_endpoint is None or forwarding is None:
+            return None
+        return report.Forward(
+            endpoint=settings.forward_endpoint,
+            protocol=protocol_of(settings),
+            sent=forwarding.sent,
+            sampled_out=forwarding.sampled,
+            dropped={reason.value: spans for reason, spans in forwarding.dropped.items()},
+            waiting_bytes=forwarding.waiting_bytes,
+            problem=forwarding.problem,
+        )
+
     def _off(self) -> tuple[report.Off, ...]:
         settings = self._processor.settings
         off = [
@@ -230,6 +247,9 @@ class Monitor:
         if settings.tenant_key is None:
             why = "COLLECTOR_PROCESSOR_TENANT_KEY is not set: tenants in clear are left out of records"
             off.append(report.Off(what="tenants", why=why))
+        if settings.forward_endpoint is None:
+            why = "COLLECTOR_PROCESSOR_FORWARD_ENDPOINT is not set: traces go nowhere else"
+            off.append(report.Off(what="forwarding", why=why))
         return tuple(off)
 
 

@@ -1,4 +1,8 @@
-"""What front and worker processes say to each other over a pipe: msgpack, each message after its length."""
+"""What the front and its processes say to each other over pipes: msgpack, each message after its length.
+
+Workers answer one request after the other. The forwarder is told what happens, and answers when it has something to
+say: the front never waits for it for long.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,8 @@ from uuid import UUID
 
 import msgspec
 
-from collector_processor.model.stages import Applied
+from collector_processor.forward.tally import Drop
+from collector_processor.model.stages import Applied, Keep
 
 _LENGTH: Final = struct.Struct(">I")
 
@@ -66,13 +71,84 @@ class Failed(msgspec.Struct, tag=True, frozen=True):
     transient: bool
 
 
+# -- Forwarder ---------------------------------------------------------------------------------------------
+
+
+class BeginForwarding(msgspec.Struct, tag=True, frozen=True):
+    """The first message to the forwarder: all it needs to know."""
+
+    name: str
+    journal: str
+    database_url: str
+    tenant_key: bytes | None
+    endpoint: str
+    protocol: str
+    headers: dict[str, str]
+    ca_file: str | None
+    cert_file: str | None
+    key_file: str | None
+    ratio: float
+    keep: Keep
+    queue_bytes: int
+    log_level: str
+    log_format: str
+
+
+class Take(msgspec.Struct, tag=True, frozen=True):
+    """A worker begins to store this batch, of so many spans: read it now, it leaves the journal soon."""
+
+    batch_id: UUID
+    spans: int
+
+
+class BatchStored(msgspec.Struct, tag=True, frozen=True):
+    """The batch is stored: the database knows how its records stand."""
+
+    batch_id: UUID
+
+
+class Departed(msgspec.Struct, tag=True, frozen=True):
+    """Foreign spans beside a trace's tasks have left the journal (see model.stages.Departure)."""
+
+    trace_id: bytes
+    payload: bytes
+    positions: tuple[int, ...]
+
+
+class Finish(msgspec.Struct, tag=True, frozen=True):
+    """Send what waits within so many seconds, give account of the rest, and end."""
+
+    seconds: float
+
+
+class Taken(msgspec.Struct, tag=True, frozen=True):
+    """The forwarder needs this batch in the journal no longer."""
+
+    batch_id: UUID
+
+
+class Account(msgspec.Struct, tag=True, frozen=True):
+    """What became of all spans so far, what is held, and why the backend takes nothing, if so."""
+
+    sent: int
+    sampled: int
+    dropped: dict[Drop, int]
+    waiting_bytes: int
+    problem: str | None
+
+
 Request = Apply | JoinOrphans
 Reply = Up | Done | OrphansJoined | Failed
+Notice = Take | BatchStored | Departed | Finish
+Word = Up | Taken | Account | Failed
 
 _encode = msgspec.msgpack.Encoder().encode
 decode_begin = msgspec.msgpack.Decoder(Begin).decode
 decode_request: Callable[[bytes], Request] = msgspec.msgpack.Decoder(Request).decode
 decode_reply: Callable[[bytes], Reply] = msgspec.msgpack.Decoder(Reply).decode
+decode_begin_forwarding = msgspec.msgpack.Decoder(BeginForwarding).decode
+decode_notice: Callable[[bytes], Notice] = msgspec.msgpack.Decoder(Notice).decode
+decode_word: Callable[[bytes], Word] = msgspec.msgpack.Decoder(Word).decode
 
 
 def frame(message: msgspec.Struct) -> bytes:

@@ -13,7 +13,9 @@ import signal
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 import uvloop
@@ -21,13 +23,15 @@ import uvloop
 from collector_processor.app.admin import admin_app
 from collector_processor.app.control import ControlServer
 from collector_processor.app.database import DatabaseKeeper
-from collector_processor.app.front import Front
+from collector_processor.app.forwarding import Forwarding, protocol_of
+from collector_processor.app.front import Front, Waiting
 from collector_processor.app.memory import collect_seldom
 from collector_processor.app.monitor import Monitor
-from collector_processor.app.protocol import Begin
+from collector_processor.app.protocol import Begin, BeginForwarding
 from collector_processor.app.workers import WorkerPool
 from collector_processor.config import EMBEDDED, PREFIX, Address, Settings
 from collector_processor.errors import ConfigError, ControlError, MigrationError
+from collector_processor.model.stages import Applied, Keep
 from collector_processor.receive.admission import Admission, Limits
 from collector_processor.receive.http_server import HttpServer
 from collector_processor.receive.otlp_grpc import GrpcReceiver
@@ -50,8 +54,10 @@ class Processor:
         self.stopping = False
         self.fault: str | None = None
         self.database = DatabaseKeeper(settings)
-        self.pool = WorkerPool(self._begin, self._complete, self.database.recover)
-        self.front = Front(settings, self.pool.add)
+        self.forwarding = Forwarding(self._begin_forwarding) if settings.forward_endpoint else None
+        self.pool = WorkerPool(self._begin, self._complete, self.database.recover, self._begun)
+        departed = self.forwarding.departed if self.forwarding else None
+        self.front = Front(settings, self.pool.add, on_departed=departed)
         self.monitor = Monitor(self)
         self._admission = Admission(settings.max_inflight_bytes)
         limits = Limits(settings.max_request_bytes, settings.max_json_bytes)
@@ -91,6 +97,8 @@ class Processor:
             self.fault = f"the database could not be brought up: {error!r}"
             log.exception("database: it could not be brought up, start the processor again")
             return
+        if self.forwarding is not None:
+            self.forwarding.start()
         self.pool.start(self.settings.workers)
 
     async def wait_for_database(self, seconds: float) -> None:
@@ -120,6 +128,7 @@ class Processor:
             self._drain,
             self._give_up_bringing_up,
             self.pool.stop,
+            self._stop_forwarding,
             self.monitor.stop,
             self._control.close,
             self._admin.stop,
@@ -148,6 +157,10 @@ class Processor:
             self._bringing_up.cancel()
             await asyncio.gather(self._bringing_up, return_exceptions=True)
 
+    async def _stop_forwarding(self) -> None:
+        if self.forwarding is not None:
+            await self.forwarding.stop()
+
     # -- Wiring ----------------------------------------------------------------------------------------------
 
     def _begin(self, slot: str) -> Begin:
@@ -166,8 +179,38 @@ class Processor:
             log_format=settings.log_format,
         )
 
-    async def _complete(self, batch_id: Any, applied: Any) -> None:
+    def _begin_forwarding(self) -> BeginForwarding:
+        settings = self.settings
+        assert self.database.url is not None
+        assert settings.forward_endpoint is not None
+        return BeginForwarding(
+            name=f"otel-benchmark {self.front.identity} forwarder",
+            journal=str(self.front.folder),
+            database_url=self.database.url,
+            tenant_key=settings.tenant_key,
+            endpoint=settings.forward_endpoint,
+            protocol=protocol_of(settings),
+            headers=dict(settings.forward_headers or ()),
+            ca_file=_text(settings.forward_ca_file),
+            cert_file=_text(settings.forward_cert_file),
+            key_file=_text(settings.forward_key_file),
+            ratio=settings.forward_ratio,
+            keep=settings.forward_keep or Keep(),
+            queue_bytes=settings.forward_queue_bytes,
+            log_level=settings.log_level,
+            log_format=settings.log_format,
+        )
+
+    def _begun(self, batch: Waiting) -> None:
+        if self.forwarding is not None:
+            self.forwarding.begun(batch)
+
+    async def _complete(self, batch_id: UUID, applied: Applied) -> None:
+        if self.forwarding is not None:
+            await self.forwarding.taken(batch_id)
         await self.front.complete(batch_id, applied)
+        if self.forwarding is not None:
+            self.forwarding.stored(batch_id)
 
     def _commands(self) -> dict[str, Any]:
         async def status(_: Mapping[str, Any]) -> Any:
@@ -195,6 +238,10 @@ class Processor:
             ]
 
         return {"status": status, "flush": flush, "undecodable": undecodable}
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
 def run(settings: Settings) -> int:

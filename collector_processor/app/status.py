@@ -81,6 +81,18 @@ class Collection(Part, frozen=True, kw_only=True):
     storage_growth_rate_bytes_per_day: float | None = None
 
 
+class Forward(Part, frozen=True, kw_only=True):
+    """Traces on their way to a backend. Spans are counted since the start, dropped ones by reason."""
+
+    endpoint: str
+    protocol: str
+    sent: int
+    sampled_out: int
+    dropped: dict[str, int]
+    waiting_bytes: int
+    problem: str | None = None
+
+
 class Off(Part, frozen=True, kw_only=True):
     """A part of the processor that is not at work, and why."""
 
@@ -103,6 +115,7 @@ class Status(Part, frozen=True, kw_only=True):
     database: Database
     collection: Collection
     equations: tuple[Equation, ...]
+    forward: Forward | None = None
     off: tuple[Off, ...] = ()
 
 
@@ -136,6 +149,9 @@ def as_metrics(status: Status) -> Snapshot:
         metric.STORAGE_GROWTH_RATE: collection.storage_growth_rate_bytes_per_day,
     }
     values: dict[Family, Any] = {family: number for family, number in numbers.items() if number is not None}
+    if status.forward is not None:
+        values[metric.FORWARD_UP] = int(status.forward.problem is None)
+        values[metric.FORWARD_WAITING_BYTES] = status.forward.waiting_bytes
     values[metric.HEALTH] = {(status.health.state.value,): 1}
     values[metric.BUILD_INFO] = {(status.version,): 1}
     if distribution is not None:

@@ -49,6 +49,7 @@ class WorkerPool:
         begin: makes a slot's first message (slot name → message); asked again at each start of a process.
         complete: called with a batch's ledger row; the slot goes on when it returns.
         recover: called before a failed slot tries again, so that a dead database can be brought back.
+        begun: called with a batch when a slot takes it up.
     """
 
     def __init__(
@@ -56,10 +57,12 @@ class WorkerPool:
         begin: Callable[[str], Begin],
         complete: Callable[[UUID, Applied], Awaitable[None]],
         recover: Callable[[], Awaitable[None]],
+        begun: Callable[[Waiting], None],
     ) -> None:
         self._begin = begin
         self._complete = complete
         self._recover = recover
+        self._begun = begun
         self._waiting: deque[Waiting] = deque()
         self._held: dict[str, Waiting] = {}
         self._news = asyncio.Condition()
@@ -97,6 +100,7 @@ class WorkerPool:
             held = self._held.get(slot)
             if held is None and self._waiting:
                 held = self._held[slot] = self._waiting.popleft()
+                self._begun(held)
             if held is not None:
                 return Apply(held.id)
             if time.monotonic() - self._joined_at > JOIN_SECONDS:

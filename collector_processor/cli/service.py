@@ -97,6 +97,12 @@ def _lines(status: Status) -> list[str]:
     ]
     if status.collection.total_data_points is not None:
         rows.append(("stored", f"{status.collection.total_data_points} data points"))
+    if (forward := status.forward) is not None:
+        counts = {"sent": forward.sent, "sampled out": forward.sampled_out}
+        counts |= {f"dropped: {reason.replace('_', ' ')}": spans for reason, spans in forward.dropped.items()}
+        told = ", ".join(f"{name} {spans}" for name, spans in counts.items() if spans) or "nothing yet"
+        rows.append(("forwarded", f"{told}; {_bytes(forward.waiting_bytes)} waiting"))
+        rows.append(("", forward.endpoint + (f": {forward.problem}" if forward.problem else "")))
     for equation in status.equations:
         sides = f"{equation.total_name} {equation.total} = " + " + ".join(
             f"{name} {count}" for name, count in equation.terms.items() if count

@@ -6,7 +6,8 @@ bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from google.protobuf.message import DecodeError
@@ -15,7 +16,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 from collector_processor.forward.messages import Origin, spans_of
 from collector_processor.forward.redact import Redactor, copy_resource, copy_scope, describe_point
 from collector_processor.forward.select import Selector
-from collector_processor.model.stages import Standing
+from collector_processor.model.stages import SpanKey, Standing
 
 PIECE_SPANS: Final = 500
 """Spans of one piece at most. A request is one piece or more, and a backend takes 4 MiB unless told otherwise."""
@@ -87,6 +88,14 @@ class Preparer:
                 packer.add(origin, self._redactor.span(span, scope, trace_state, describe_point(standing)))
             undecodable += len(positions) - found
         return Prepared(packer.pieces(), sampled, hidden, undecodable)
+
+
+def fact_ids(trace_id: bytes, payloads: Payloads) -> Iterator[str]:
+    """Identities of spans as records know them: trace and span id in hex. Those that can't be decoded are left out."""
+    for payload, positions in payloads:
+        for _, raw in spans_of(payload, positions):
+            with contextlib.suppress(DecodeError):
+                yield SpanKey(trace_id, Span.FromString(raw).span_id).hex
 
 
 class _Packer:

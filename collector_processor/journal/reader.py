@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
@@ -107,6 +109,17 @@ class JournalReader:
                 except DamagedEntryError as error:
                     read.damaged.append(Refused(task.trace_id, task.span_id, task.spans, str(error)))
             return read
+
+    def tasks(self, batch_id: UUID) -> Iterator[RawTask]:
+        """A sealed batch's tasks one by one, for whoever can't hold all of them.
+
+        Those that are damaged are left out; there are none of a batch that was completed meanwhile.
+        """
+        with self._begin() as transaction:
+            batch = read_batch(transaction, self._databases, batch_id)
+            for task in batch.tasks if batch else ():
+                with contextlib.suppress(DamagedEntryError):
+                    yield RawTask(task, read_payloads(transaction, self._databases, task))
 
     def _begin(self) -> LmdbTransaction:
         try:

@@ -102,6 +102,11 @@ class Transaction:
             raise
         return split_value(value, key.spans)[0]
 
+    def payload(self, sequence: int) -> bytes:
+        """A fragment's OTLP TracesData. Raises DamagedEntryError: it can't be read."""
+        key, value = read_fragment(self._txn, self._dbs, sequence)
+        return split_value(value, key.spans)[1]
+
     def known(self, trace_id: bytes) -> Known:
         """What is remembered of a trace: which span belongs to which closed task, and which left."""
         known = Known({}, {})

@@ -86,6 +86,16 @@ WORKER_RESTARTS: Final = Counter(
     "worker_restarts", "Worker processes that ended and were started again.", namespace=NAMESPACE, registry=REGISTRY
 )
 
+# -- Forward ---------------------------------------------------------------------------------------
+
+FORWARDED_SPANS: Final = Counter(
+    "forwarded_spans",
+    "Spans on their way to the backend. outcome: sent, sampled_out, or why it was dropped (README).",
+    ("outcome",),
+    namespace=NAMESPACE,
+    registry=REGISTRY,
+)
+
 
 def exposition() -> bytes:
     """All metrics and snapshots in the Prometheus text format, of type CONTENT_TYPE."""

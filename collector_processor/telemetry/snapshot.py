@@ -65,6 +65,8 @@ SEALED_BATCHES: Final = Family("sealed_batches", "Batches that are sealed and no
 SEALED_TASKS: Final = Family("sealed_tasks", "Tasks in those batches.")
 DATABASE_UP: Final = Family("database_up", "1 if the database answered the last time it was asked.")
 DATABASE_LAG: Final = Family("database_lag_seconds", "Age of the oldest batch that is sealed and not yet stored.")
+FORWARD_UP: Final = Family("forward_up", "1 if the backend took the last request, or none was sent yet.")
+FORWARD_WAITING_BYTES: Final = Family("forward_waiting_bytes", "Held of traces on their way to the backend.")
 BUILD_INFO: Final = Family("build_info", "Always 1; the label tells what runs.", ("version",))
 
 # -- Equations -------------------------------------------------------------------------------------
