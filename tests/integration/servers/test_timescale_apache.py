@@ -8,6 +8,8 @@ from typing import Any
 
 import psycopg
 import pytest
+from servers.timescale_apache import ApacheServer
+from servers.timescale_given import database_on
 
 BEGIN = datetime(2025, 1, 1, tzinfo=UTC)
 Connection = psycopg.Connection[Any]
@@ -37,6 +39,13 @@ def test_chunks_are_made_and_dropped(timescale_apache_url: str) -> None:
 
 def test_chunks_are_made_and_dropped_on_a_server_that_a_person_has(timescale_given_url: str) -> None:
     check(timescale_given_url)
+
+
+def test_a_server_by_its_url_gives_a_database_and_takes_it_back(timescale_apache: ApacheServer) -> None:
+    with database_on(timescale_apache.superuser_url) as url:
+        check(url)
+    with pytest.raises(psycopg.OperationalError, match="does not exist"):
+        psycopg.connect(url)
 
 
 def test_compression_is_refused(connection: Connection) -> None:
