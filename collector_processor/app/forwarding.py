@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
@@ -46,6 +46,8 @@ log = get_logger(__name__)
 TAKE_SECONDS: Final = 0.2
 """How long a stored batch stays in the journal for a forwarder that is still to read it. One that lets this pass is
 waited for again only when it has caught up."""
+START_SECONDS: Final = 5.0
+"""How long storing waits for the first start of the process, which takes less than one by itself."""
 FINISH_SECONDS: Final = 5.0
 """For what waits at the end."""
 MAX_PIPE_BYTES: Final = 16 << 20
@@ -75,7 +77,7 @@ class Forwarding:
     """One per processor that forwards.
 
     Args:
-        begin: makes the first message; asked again at each start of the process.
+        begin: gives the first message, once the database is there; asked again at each start of the process.
 
     Attributes:
         sent, sampled, dropped: spans so far, sampled ones being left out, dropped ones by reason.
@@ -84,7 +86,7 @@ class Forwarding:
         problem: why nothing is forwarded right now; None while all is well.
     """
 
-    def __init__(self, begin: Callable[[], BeginForwarding]) -> None:
+    def __init__(self, begin: Callable[[], Awaitable[BeginForwarding]]) -> None:
         self._begin = begin
         self._batches: dict[UUID, _Batch] = {}
         self._process: asyncio.subprocess.Process | None = None
@@ -92,6 +94,7 @@ class Forwarding:
         self._told = 0
         self._account = Account(0, 0, {}, 0, None)
         self._overdue = False
+        self._began = asyncio.Event()
         self.sent = 0
         self.sampled = 0
         self.dropped: Counter[Drop] = Counter()
@@ -156,6 +159,11 @@ class Forwarding:
         """Start the process; it is replaced until `stop`."""
         self._keeping = asyncio.create_task(self._keep(), name="forwarding")
 
+    async def wait_for_start(self) -> None:
+        """Come back when the process is up or has failed to be, after a few seconds at the latest."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._began.wait(), START_SECONDS)
+
     async def stop(self) -> None:
         """Let the process send what waits, for a few seconds, and end it."""
         if self._keeping is None:
@@ -179,6 +187,7 @@ class Forwarding:
             except Exception as error:
                 log.exception("forward: the forwarder failed")
                 self.problem = repr(error)
+            self._began.set()
             if time.monotonic() - began > LAST_PAUSE * 2:
                 pause = FIRST_PAUSE
             log.warning("forward: started again after a pause", problem=self.problem, seconds=pause)
@@ -198,7 +207,7 @@ class Forwarding:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            process.stdin.write(frame(self._begin()))
+            process.stdin.write(frame(await self._begin()))
             with contextlib.suppress(EOFError):
                 while True:
                     self._hear(decode_word(await read_frame(process.stdout)), process)
@@ -214,6 +223,7 @@ class Forwarding:
         match word:
             case Up():
                 self._process, self.problem = process, None
+                self._began.set()
                 for batch_id, batch in self._batches.items():
                     batch.told = self._tell(Take(batch_id, batch.spans), batch.spans)
             case Taken(batch_id):

@@ -73,6 +73,8 @@ class Processor:
     async def start(self) -> None:
         """Receive and journal; the database follows in the background."""
         await self.front.start()
+        if self.forwarding is not None:
+            self.forwarding.start()
         self._bringing_up = asyncio.create_task(self._bring_up(), name="database")
         doors = (
             ("otlp_grpc", self.settings.otlp_grpc, self._grpc.start),
@@ -98,7 +100,7 @@ class Processor:
             log.exception("database: it could not be brought up, start the processor again")
             return
         if self.forwarding is not None:
-            self.forwarding.start()
+            await self.forwarding.wait_for_start()
         self.pool.start(self.settings.workers)
 
     async def wait_for_database(self, seconds: float) -> None:
@@ -179,8 +181,9 @@ class Processor:
             log_format=settings.log_format,
         )
 
-    def _begin_forwarding(self) -> BeginForwarding:
+    async def _begin_forwarding(self) -> BeginForwarding:
         settings = self.settings
+        await self.database.ready.wait()
         assert self.database.url is not None
         assert settings.forward_endpoint is not None
         return BeginForwarding(
