@@ -87,8 +87,9 @@ class Program:
     def kill(self) -> int:
         """End it by SIGKILL, before it knows; returns its exit status."""
         assert self._keeper.stdin is not None
-        for program in psutil.Process(self._keeper.pid).children():
-            program.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for program in psutil.Process(self._keeper.pid).children():
+                program.kill()
         status = self._keeper.wait()
         self._keeper.stdin.close()
         return status
