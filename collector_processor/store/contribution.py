@@ -96,9 +96,14 @@ def group(batch: PreparedBatch, unite: Unite) -> Grouped:
                     grouped.repeated += weight(stray.fact)
                 else:
                     strays[stray.key] = stray
-    grouped.contributions = [shares[id_] for id_ in sorted(shares)]
+    grouped.contributions = [shares[id_] for id_ in sorted(shares, key=_number)]
     grouped.strays = [strays[key] for key in sorted(strays)]
     return grouped
+
+
+def _number(id_: UUID) -> int:
+    # The order of PostgreSQL's own comparison of uuid; two numbers are compared faster than two UUIDs.
+    return id_.int
 
 
 def _contribution(task: Converted, facts: Facts) -> Contribution:

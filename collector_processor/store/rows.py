@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from psycopg.types.json import Jsonb
@@ -110,7 +110,7 @@ def _as_it_is(encoded: bytes) -> bytes:
 
 def instant(written: str) -> datetime:
     """An RFC 3339 UTC time of nine digits, cut to the microseconds that PostgreSQL keeps."""
-    return datetime.fromisoformat(written[:26]).replace(tzinfo=UTC)
+    return datetime.fromisoformat(written)
 
 
 def withheld(point: BenchmarkDataPoint) -> bool:

@@ -15,7 +15,7 @@ import msgspec
 from psycopg.rows import DictRow
 
 from collector_processor.model.facts import Facts
-from collector_processor.model.record import decode_point
+from collector_processor.model.record import BenchmarkDataPoint, decode_point
 from collector_processor.model.stages import Revise, SpanKey, Stray
 from collector_processor.store.contribution import (
     Contribution,
@@ -104,9 +104,8 @@ async def write(connection: Connection, work: Work, rules: Rules) -> tuple[Tally
     )
     joined = [stray for stray in waiting if stray.fact.fact_id in places]
     moved = Tally(orphaned=-_weight(joined), joined=len(joined))
-    for merged in merges.values():
-        tally.add(merged.tally)
-        moved.add(merged.moved)
+    tally.add(*(merged.tally for merged in merges.values()))
+    moved.add(*(merged.moved for merged in merges.values()))
     return tally, moved
 
 
@@ -242,11 +241,17 @@ async def write_points(
         await connection.execute(statement("delete_points"), {"ids": [*replaced], "timestamps": [*replaced.values()]})
     records = [merged.record for merged in merges.values() if merged.record]
     if records:
+        # Neighbours in time are neighbours on disk, and fall into one chunk.
+        records.sort(key=_timestamp)
         # Rows are made as they are sent: the server writes one while the next is encoded.
         await copy_rows(connection, map(row, records))
-        await connection.execute(
-            statement("mark_stale"), {"timestamps": [instant(record.timestamp) for record in records]}
-        )
+        # One of each hour is enough.
+        times = {record.timestamp[:13]: record.timestamp for record in records}
+        await connection.execute(statement("mark_stale"), {"timestamps": [*map(instant, times.values())]})
+
+
+def _timestamp(record: BenchmarkDataPoint) -> str:
+    return record.timestamp
 
 
 async def copy_rows(connection: Connection, rows: Iterable[tuple[object, ...]]) -> None:
