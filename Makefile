@@ -19,16 +19,19 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CODE := otel_benchmark collector_processor tests
 
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test servers check bench lock clean
 
 help: ## these words
-	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: $(READY) ## run a small real arbiter, store what it did, show it
 	@$(BIN)/otel-benchmark demo
 
-test: $(READY) ## run all tests
+test: $(READY) ## run all tests; those of a server that isn't there are skipped
 	$(BIN)/python -m pytest -n auto --maxprocesses=8 --dist=loadfile $(TESTS)
+
+servers: $(READY) ## make the real servers that tests talk to (SERVERS=jaeger: one of them), once
+	PYTHONPATH=tests $(BIN)/python -m servers $(SERVERS)
 
 check: $(READY) ## lint, format, types, import rules
 	$(BIN)/ruff check $(CODE)

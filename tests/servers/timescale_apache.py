@@ -107,12 +107,16 @@ def _mirror() -> str:
         raise UnavailableError(f"{_KEYRING} is missing: apt-get install debian-archive-keyring")
     if not Path("/usr/share/zoneinfo/UTC").exists():
         raise UnavailableError("it uses the machine's time zones, and there are none: apt-get install tzdata")
-    targets = run(["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE) $(COMPONENT)", "Created-By: Packages"])
-    for target in targets.splitlines():
-        site, name, component = target.split()
-        if name == release.get("VERSION_CODENAME") and component == "main":
-            return site
-    raise UnavailableError("the machine's apt knows no mirror of Debian")
+    # Asked this way it needs neither rights nor lists that were fetched before.
+    known: list[tuple[str, str]] = re.findall(
+        r"'([^']+)/dists/([^/]+)/InRelease'", run(["apt-get", "update", "--print-uris"])
+    )
+    codename = release.get("VERSION_CODENAME")
+    mirrors = [site for site, suite in known if suite == codename]
+    if not mirrors:
+        raise UnavailableError(f"the machine's apt knows no mirror of its own release, {codename}")
+    # Others offer packages for a release under its name too; only Debian has updates of it.
+    return max(mirrors, key=lambda site: (site, f"{codename}-updates") in known)
 
 
 class ApacheServer:
