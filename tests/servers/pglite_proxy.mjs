@@ -212,7 +212,7 @@ class Connection {
       }
     } else if (type === "Q") {
       const sql = received.toString("utf8", 5, received.length - 1);
-      if (/^(?:\s|--[^\n]*\n)*COPY\s[^;]*\sFROM\s+STDIN\b/i.test(sql)) {
+      if (/^(?:\s|--[^\n]*\n|\/\*[^]*?\*\/)*COPY\s[^;]*\sFROM\s+STDIN\b/i.test(sql)) {
         this.#copy = [received];
         const binary = /\bBINARY\b/i.test(sql) ? 1 : 0;
         this.#socket.write(message("G", Buffer.from([binary, 0, 0])));
