@@ -236,9 +236,10 @@ async def write_points(
     arrived = [id_ for id_, merged in merges.items() if merged.record and id_ in held and held[id_].state == AWAITED]
     if arrived:
         await connection.execute(statement("drop_awaited"), {"ids": arrived})
-    replaced = {id_: merged.replaced for id_, merged in merges.items() if merged.replaced}
+    replaced = [{"id": id_, "timestamp": merged.replaced} for id_, merged in merges.items() if merged.replaced]
     if replaced:
-        await connection.execute(statement("delete_points"), {"ids": [*replaced], "timestamps": [*replaced.values()]})
+        async with connection.cursor() as cursor:
+            await cursor.executemany(statement("delete_points"), replaced)
     records = [merged.record for merged in merges.values() if merged.record]
     if records:
         # Neighbours in time are neighbours on disk, and fall into one chunk.
