@@ -19,7 +19,7 @@ from servers.collector import CollectorRecipe
 from servers.jaeger import PROGRAM as JAEGER
 from servers.jaeger import Jaeger, JaegerRecipe, running_jaeger
 from servers.timescale_apache import TEMPLATE, ApacheServer, TimescaleApacheRecipe, running_apache
-from servers.timescale_community import TimescaleCommunityRecipe, running_community, wipe
+from servers.timescale_community import CommunityServer, TimescaleCommunityRecipe
 from servers.timescale_given import URL_VARIABLE, database_on
 
 
@@ -43,20 +43,21 @@ def jaeger(jaeger_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture(scope="session")
-def timescale_community(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The libpq URL of TimescaleDB Community's only database, one server a session (a worker under xdist)."""
-    with running_community(_made(TimescaleCommunityRecipe()), tmp_path_factory.mktemp("pglite")) as url:
-        yield url
+def timescale_community(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommunityServer]:
+    """A PostgreSQL 17 with TimescaleDB Community, one a session (a worker under xdist)."""
+    server = CommunityServer(_made(TimescaleCommunityRecipe()), tmp_path_factory.mktemp("pglite"))
+    yield server
+    server.stop()
 
 
 @pytest.fixture
-def timescale_community_url(timescale_community: str) -> Iterator[str]:
+def timescale_community_url(timescale_community: CommunityServer) -> Iterator[str]:
     """The libpq URL of an empty database with TimescaleDB Community, as superuser; wiped after the test.
 
     One session: no two transactions may be open at once, and psycopg needs `prepare_threshold=None`.
     """
-    yield timescale_community
-    wipe(timescale_community)
+    with timescale_community.database() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

