@@ -13,6 +13,7 @@ import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, TypeVar
 from uuid import UUID
@@ -27,19 +28,23 @@ from collector_processor.errors import StoreError
 from collector_processor.guard import GateSettings
 from collector_processor.model.record import BenchmarkDataPoint
 from collector_processor.model.times import to_text
-from collector_processor.store import inspection, migrations, querying
+from collector_processor.store import inspection, maintenance, migrations, querying
 from collector_processor.store.database import Database
 from collector_processor.store.embedded import EmbeddedServer, locate
 from collector_processor.store.embedded.binaries import wheel_binaries
 from collector_processor.store.inspection import DatabaseCheck
+from collector_processor.store.maintenance import Retired
 from collector_processor.store.quarantine import Decision, JsonPatch, Quarantine
 from collector_processor.store.querying import Answer
+from collector_processor.store.tiers import Lifetimes
 
 __all__ = [
     "Decision",
     "Quarantine",
     "check",
     "correct",
+    "lifetimes",
+    "maintain",
     "migrate",
     "open_psql",
     "opened",
@@ -75,9 +80,27 @@ def running_url(settings: Settings) -> str | None:
     return locate(embedded_directory(settings))
 
 
-def migrate(url: str) -> list[str]:
+def lifetimes(settings: Settings) -> Lifetimes:
+    """How long what is kept in which form."""
+    seconds = (settings.chunk_interval, settings.compress_after, settings.retain_records, settings.retain_statistics)
+    chunk, *ages = (None if each is None else timedelta(seconds=each) for each in seconds)
+    assert chunk is not None
+    return Lifetimes(chunk, *ages)
+
+
+def migrate(url: str, settings: Settings) -> list[str]:
     """Bring the schema to this program's; the names of what was applied. Raises StoreError."""
-    return asyncio.run(migrations.migrate(url))
+    return asyncio.run(migrations.migrate(url, lifetimes(settings)))
+
+
+def maintain(url: str, settings: Settings) -> tuple[int, Retired]:
+    """Settle statistics and retire what is too old; how many hours, and what is gone. Raises StoreError."""
+
+    async def work() -> tuple[int, Retired]:
+        settled = await maintenance.settle(url)
+        return settled, await maintenance.retire(url, lifetimes(settings), datetime.now(UTC))
+
+    return asyncio.run(work())
 
 
 def check(url: str) -> DatabaseCheck:

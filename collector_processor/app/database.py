@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
-from collector_processor.app.access import embedded_directory
+from collector_processor.app.access import embedded_directory, lifetimes
 from collector_processor.config import EMBEDDED, Settings, mask_url
 from collector_processor.errors import BenchmarkError, MigrationError
 from collector_processor.store.embedded import EmbeddedServer
@@ -36,6 +36,7 @@ class DatabaseKeeper:
 
     def __init__(self, settings: Settings) -> None:
         self._embedded = EmbeddedServer(embedded_directory(settings)) if settings.database_url == EMBEDDED else None
+        self._lifetimes = lifetimes(settings)
         # One thread, so that starts and the stop come one after the other: who gives up waiting ends no start.
         self._operator = ThreadPoolExecutor(1, "embedded-database")
         self.url: str | None = None if self._embedded else settings.database_url
@@ -76,7 +77,7 @@ class DatabaseKeeper:
         if self._embedded is not None:
             self.url = await self._operate(self._embedded.start)
         assert self.url is not None
-        for name in await migrate(self.url):
+        for name in await migrate(self.url, self._lifetimes):
             log.info("database: migrated", migration=name)
         self.tier = (await check(self.url)).tier
 

@@ -39,6 +39,7 @@ def database_spans(ledger: Ledger) -> Equation:
             "orphaned": ledger.orphaned,
             "discarded": ledger.discarded,
             "erased": ledger.erased,
+            "expired": ledger.expired,
         },
     )
 

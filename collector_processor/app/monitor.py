@@ -21,6 +21,7 @@ from collector_processor.app.equations import database_spans, journal_spans, rec
 from collector_processor.app.forwarding import Forwarding, protocol_of
 from collector_processor.app.front import SECOND, Front
 from collector_processor.app.front import Snapshot as JournalSnapshot
+from collector_processor.app.upkeep import Upkeep
 from collector_processor.app.workers import WorkerPool
 from collector_processor.config import Settings
 from collector_processor.errors import BenchmarkError
@@ -50,6 +51,7 @@ class Watched(Protocol):
     front: Front
     pool: WorkerPool
     database: DatabaseKeeper
+    upkeep: Upkeep
     forwarding: Forwarding | None
     listening: dict[str, str]
     """Address by the name of what listens there."""
@@ -193,6 +195,7 @@ class Monitor:
                 up=keeper.problem is None,
                 lag_seconds=self._lag(),
                 error=keeper.problem,
+                maintenance=_maintenance(figures, processor.upkeep.problem),
             ),
             collection=self._collection(figures, latest),
             equations=tuple(equations),
@@ -251,6 +254,18 @@ class Monitor:
             why = "COLLECTOR_PROCESSOR_FORWARD_ENDPOINT is not set: traces go nowhere else"
             off.append(report.Off(what="forwarding", why=why))
         return tuple(off)
+
+
+def _maintenance(figures: Figures | None, problem: str | None) -> report.Maintenance:
+    if figures is None:
+        return report.Maintenance(error=problem)
+    done = figures.upkeep
+    return report.Maintenance(
+        stale_hours=done.stale_hours,
+        settled_at=None if done.settled_at is None else done.settled_at.isoformat(),
+        retired_at=None if done.retired_at is None else done.retired_at.isoformat(),
+        error=problem,
+    )
 
 
 def _per_day(history: deque[tuple[float, int]]) -> float | None:

@@ -28,6 +28,7 @@ from collector_processor.app.front import Front, Waiting
 from collector_processor.app.memory import collect_seldom
 from collector_processor.app.monitor import Monitor
 from collector_processor.app.protocol import Begin, BeginForwarding
+from collector_processor.app.upkeep import Upkeep
 from collector_processor.app.workers import WorkerPool
 from collector_processor.config import EMBEDDED, PREFIX, Address, Settings
 from collector_processor.errors import ConfigError, ControlError, MigrationError
@@ -58,6 +59,7 @@ class Processor:
         self.pool = WorkerPool(self._begin, self._complete, self.database.recover, self._begun)
         departed = self.forwarding.departed if self.forwarding else None
         self.front = Front(settings, self.pool.add, on_departed=departed)
+        self.upkeep = Upkeep(settings, self.database)
         self.monitor = Monitor(self)
         self._admission = Admission(settings.max_inflight_bytes)
         limits = Limits(settings.max_request_bytes, settings.max_json_bytes)
@@ -87,6 +89,7 @@ class Processor:
                 self.listening[name] = str(Address(address.host, port))
         await self._control.start()
         self.monitor.start()
+        self.upkeep.start()
 
     async def _bring_up(self) -> None:
         try:
@@ -131,6 +134,7 @@ class Processor:
             self._give_up_bringing_up,
             self.pool.stop,
             self._stop_forwarding,
+            self.upkeep.stop,
             self.monitor.stop,
             self._control.close,
             self._admin.stop,

@@ -39,6 +39,15 @@ class Place(Part, frozen=True, kw_only=True):
     oldest_open_task_seconds: float | None = None
 
 
+class Maintenance(Part, frozen=True, kw_only=True):
+    """Hours whose statistics are computed when asked for, until they are settled; when old records were retired."""
+
+    stale_hours: int | None = None
+    settled_at: str | None = None
+    retired_at: str | None = None
+    error: str | None = None
+
+
 class Database(Part, frozen=True, kw_only=True):
     """The database as it was the last time it was asked; `lag_seconds` is the age of the oldest sealed batch."""
 
@@ -48,6 +57,7 @@ class Database(Part, frozen=True, kw_only=True):
     up: bool
     lag_seconds: float
     error: str | None = None
+    maintenance: Maintenance = Maintenance()
 
 
 class Equation(Part, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""`database url`, `database migrate`, `database check`."""
+"""`database url`, `database migrate`, `database maintain`, `database check`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ def add_to(commands: Commands) -> None:
     migrate = group.add("migrate", "bring the schema to this version's; `serve` does it by itself")
     add_formats(migrate)
     migrate.set_defaults(run=_migrate)
+    maintain = group.add("maintain", "settle statistics and retire old records now; `serve` does it by itself")
+    add_formats(maintain)
+    maintain.set_defaults(run=_maintain)
     check = group.add("check", "which edition it is, and which features are in use")
     add_formats(check)
     check.set_defaults(run=_check)
@@ -37,12 +40,27 @@ def _url(options: argparse.Namespace) -> int:
 def _migrate(options: argparse.Namespace) -> int:
     from collector_processor.app import access
 
-    with access.opened(load_settings(options)) as url:
-        applied = access.migrate(url)
+    settings = load_settings(options)
+    with access.opened(settings) as url:
+        applied = access.migrate(url, settings)
     if options.json:
         print_json({"applied": applied})
     else:
         print("\n".join(f"applied {name}" for name in applied) or "nothing to do: the schema is this version's")
+    return 0
+
+
+def _maintain(options: argparse.Namespace) -> int:
+    from collector_processor.app import access
+
+    settings = load_settings(options)
+    with access.opened(settings) as url:
+        hours, retired = access.maintain(url, settings)
+    if options.json:
+        print_json({"settled_hours": hours, **retired._asdict()})
+    else:
+        print(f"settled {hours} hours of statistics")
+        print(f"retired {retired.records} records, and {retired.spans_waiting} spans that never found one")
     return 0
 
 

@@ -12,7 +12,7 @@ from collector_processor.cli.configuration import load_settings
 from collector_processor.cli.output import add_formats, print_json
 
 if TYPE_CHECKING:
-    from collector_processor.app.status import Status
+    from collector_processor.app.status import Maintenance, Status
 
 DEMO_TASKS: Final = 240
 _FLUSH_SECONDS: Final = 120.0
@@ -94,6 +94,7 @@ def _lines(status: Status) -> list[str]:
         ("sealed", f"{place.sealed_tasks} tasks and late parts in {place.sealed_batches} batches"),
         ("database", _database(database.tier, database.up, database.lag_seconds, database.error)),
         ("", database.url),
+        *_maintenance(database.maintenance),
     ]
     if status.collection.total_data_points is not None:
         rows.append(("stored", f"{status.collection.total_data_points} data points"))
@@ -117,6 +118,22 @@ def _lines(status: Status) -> list[str]:
 def _database(tier: str | None, up: bool, lag: float, error: str | None) -> str:
     state = f"{tier or 'PostgreSQL'}, {_age(lag)} behind"
     return state if up else f"DOWN ({error or 'no answer'}), {_age(lag)} behind"
+
+
+def _maintenance(done: Maintenance) -> list[tuple[str, str]]:
+    if done.stale_hours is None:
+        return []
+    told = [f"{done.stale_hours} hours of statistics to settle"]
+    if done.settled_at is not None:
+        told.append(f"settled {_moment(done.settled_at)}")
+    if done.retired_at is not None:
+        told.append(f"old records retired {_moment(done.retired_at)}")
+    rows = [("maintenance", ", ".join(told))]
+    return [*rows, ("", f"FAILED, it will be tried again: {done.error}")] if done.error else rows
+
+
+def _moment(written: str) -> str:
+    return f"{written[:19]}Z"
 
 
 def _oldest(seconds: float | None) -> str:

@@ -145,6 +145,20 @@ class Settings:
         "64MiB",
         "held of traces on their way; what comes above is not forwarded, and counted",
     )
+    chunk_interval: float = _setting(
+        values.duration("1h", "90d"),
+        "1d",
+        "with TimescaleDB: the time that a chunk of records holds",
+    )
+    compress_after: float | None = _setting(
+        values.lifetime("1h", "3650d"), "7d", "with TimescaleDB Community: age at which a chunk is compressed"
+    )
+    retain_records: float | None = _setting(
+        values.lifetime("1d", "36500d"), "180d", "age at which records go, by whole days; their statistics stay"
+    )
+    retain_statistics: float | None = _setting(
+        values.lifetime("1d", "36500d"), "730d", "age at which statistics and the audit trail go"
+    )
     log_level: str = _setting(values.choice("debug", "info", "warning", "error"), "info", "what is logged on stderr")
     log_format: str = _setting(
         values.choice("auto", "console", "json"), "auto", "auto: for people on a terminal, JSON lines elsewhere"

@@ -58,6 +58,19 @@ def duration(least: str, most: str) -> Form[float]:
     return Form(f"a duration such as 250ms, 10s, 5m, 24h or 7d, from {least} to {most}", read, show_duration)
 
 
+def lifetime(least: str, most: str) -> Form[float | None]:
+    """Seconds, written as a duration between the two bounds; None, written `never` (or `0`), has no end."""
+    bounded = duration(least, most)
+
+    def read(text: str) -> float | None:
+        return None if text in ("never", "0") else bounded.read(text)
+
+    def show(value: float | None) -> str:
+        return "never" if value is None else show_duration(value)
+
+    return Form(f"{bounded.words}, or never", read, show)
+
+
 def size(least: str, most: str) -> Form[int]:
     """Bytes, written as `512KiB`, `64MiB` or `8GiB`, between the two bounds."""
     low, high = _quantity(least, _BYTES), _quantity(most, _BYTES)

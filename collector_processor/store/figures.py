@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from collector_processor.store.database import Database
@@ -17,6 +18,15 @@ class Ledger(NamedTuple):
     orphaned: int
     discarded: int
     erased: int
+    expired: int
+
+
+class Upkeep(NamedTuple):
+    """Hours whose statistics are to be settled, and when maintenance did what it does last."""
+
+    stale_hours: int
+    settled_at: datetime | None
+    retired_at: datetime | None
 
 
 class Figures(NamedTuple):
@@ -25,6 +35,7 @@ class Figures(NamedTuple):
     ledger: Ledger
     collection: dict[str, Any]
     database_bytes: int
+    upkeep: Upkeep
 
 
 async def read_figures(database: Database) -> Figures:
@@ -37,4 +48,5 @@ async def read_figures(database: Database) -> Figures:
     for name in ("agents_covered", "task_types_covered"):
         found[name] = tuple(found[name] or ())
     database_bytes = found.pop("database_bytes")
-    return Figures(ledger, found, database_bytes)
+    upkeep = Upkeep(*(found.pop(name) for name in Upkeep._fields))
+    return Figures(ledger, found, database_bytes, upkeep)

@@ -85,3 +85,11 @@ ALTER TABLE benchmark_data.batches
 ADD CONSTRAINT batches_kind_check CHECK (kind IN ('batch', 'join', 'review', 'retention')),
 ADD CONSTRAINT batches_check
 CHECK (kind = 'batch' OR in_points + duplicate + orphaned + discarded + erased + expired = 0);
+
+-- Keep everybody from writing to a chunk while it is taken away.
+CREATE PROCEDURE benchmark_data.close_chunk(chunk regclass)
+LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('LOCK TABLE %s IN SHARE MODE', chunk);
+END
+$$;

@@ -341,3 +341,27 @@ SELECT
 FROM benchmark_data.readable_statistics
 WHERE period = 'day';
 COMMENT ON VIEW benchmark.agent_statistics_daily IS 'The same by UTC day: long spans of time are read from here';
+
+-- Compute stale hours, and the days that hold them, into the tables, as every tier but the Community edition does.
+CREATE PROCEDURE benchmark_data.settle_hours(hours timestamptz[], days timestamptz[])
+LANGUAGE sql AS $$
+    DELETE FROM benchmark_data.hourly_statistics WHERE bucket = ANY (hours);
+    INSERT INTO benchmark_data.hourly_statistics
+    SELECT
+        bucket, agent_id, task_type, tasks, successful, judged, invalid, evaluated, quality_sum, quality_squares,
+        timed, latency_sum, metered, tokens_sum, cost_sum
+    FROM benchmark_data.live_hourly_statistics
+    WHERE bucket = ANY (hours);
+
+    DELETE FROM benchmark_data.hourly_latencies WHERE bucket = ANY (hours);
+    INSERT INTO benchmark_data.hourly_latencies
+    SELECT * FROM benchmark_data.live_hourly_latencies WHERE bucket = ANY (hours);
+
+    DELETE FROM benchmark_data.daily_statistics WHERE bucket = ANY (days);
+    INSERT INTO benchmark_data.daily_statistics
+    SELECT * FROM benchmark_data.live_daily_statistics WHERE bucket = ANY (days);
+
+    DELETE FROM benchmark_data.daily_latencies WHERE bucket = ANY (days);
+    INSERT INTO benchmark_data.daily_latencies
+    SELECT * FROM benchmark_data.live_daily_latencies WHERE bucket = ANY (days);
+$$;

@@ -5,6 +5,7 @@ WITH ledger AS (
         coalesce(sum(duplicate), 0) AS duplicate,
         coalesce(sum(discarded), 0) AS discarded,
         coalesce(sum(erased), 0) AS erased,
+        coalesce(sum(expired), 0) AS expired,
         coalesce(sum(accepted), 0) AS accepted,
         coalesce(sum(quarantined), 0) AS quarantined
     FROM benchmark_data.batches
@@ -44,6 +45,7 @@ SELECT
     (SELECT coalesce(sum(spans), 0) FROM benchmark_data.strays WHERE id IS NULL) AS ledger_orphaned,
     ledger.discarded AS ledger_discarded,
     ledger.erased AS ledger_erased,
+    ledger.expired AS ledger_expired,
     day.today AS data_points_collected_today,
     day.hour AS data_points_per_hour,
     keys.points AS total_data_points,
@@ -55,5 +57,8 @@ SELECT
     day.task_types AS task_types_covered,
     complexities.distribution AS complexity_distribution,
     recent.overhead AS avg_collection_latency_ms,
-    pg_database_size(current_database()) AS database_bytes
-FROM ledger, keys, day, complexities, recent;
+    pg_database_size(current_database()) AS database_bytes,
+    (SELECT count(DISTINCT hour) FROM benchmark_data.stale_hours WHERE hour >= maintenance.horizon) AS stale_hours,
+    maintenance.settled_at,
+    maintenance.retired_at
+FROM ledger, keys, day, complexities, recent, benchmark_data.maintenance;

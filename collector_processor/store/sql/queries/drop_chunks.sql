@@ -1,0 +1,2 @@
+-- Chunks that end before that time.
+SELECT drop_chunks(%(relation)s::regclass, older_than => %(before)s::timestamptz);
