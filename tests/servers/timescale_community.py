@@ -73,7 +73,6 @@ class CommunityServer:
 
         Raises:
             RuntimeError: the server couldn't start, or has crashed in the block; the next block gets another one.
-            UnavailableError: there is no Node any more.
         """
         program = self._program or self._start()
         url = f"postgresql://postgres@127.0.0.1:{self._port()}/template1"
@@ -94,7 +93,7 @@ class CommunityServer:
 
     def _start(self) -> Program:
         self._log.unlink(missing_ok=True)
-        node = NODE.locate(user_cache().find)
+        node = NODE.locate(lambda wheel: user_cache().provide(wheel, print))
         self._program = Program([node, _PROXY, self._package], log=self._log)
         self._program.wait_until(lambda: self._port() is not None)
         return self._program
