@@ -27,6 +27,7 @@ from collector_processor.model.stages import (
     Converted,
     LifecycleFact,
     PreparedBatch,
+    Refused,
     SpanKey,
     Stray,
 )
@@ -43,6 +44,10 @@ _FACT_TYPES: Final[dict[str, type[LifecycleFact]]] = {
     "evaluation": EvaluationFact,
 }
 _KINDS: Final[dict[type[Fact], str]] = {type_: kind for kind, type_ in _FACT_TYPES.items()}
+
+
+_REASON_LENGTH: Final = 500
+"""Characters of an error that the ledger keeps."""
 
 
 class Contribution(NamedTuple):
@@ -175,6 +180,15 @@ def facts_of(some: Iterable[LifecycleFact]) -> Facts:
         tool_calls=tuple(sorted_[ToolCallFact]),
         evaluations=tuple(sorted_[EvaluationFact]),
     )
+
+
+def refusal(item: Contribution | Stray, reason: str) -> Refused:
+    """How the ledger names what could not be stored, and why."""
+    reason = reason.replace("\0", "").encode(errors="replace").decode()[:_REASON_LENGTH]
+    if isinstance(item, Contribution):
+        return Refused(*item.key, item.spans, reason)
+    fact = item.fact
+    return Refused(bytes.fromhex(fact.trace_id), bytes.fromhex(fact.span_id), weight(fact), reason)
 
 
 def kind_of(fact: LifecycleFact) -> str:

@@ -14,14 +14,14 @@ from uuid import UUID
 import msgspec
 import psycopg
 
-from collector_processor.model.stages import Applied, PreparedBatch, Refused, Revise, Stray
-from collector_processor.store.contribution import Contribution, Unite, group, weight
+from collector_processor.model.stages import Applied, PreparedBatch, Revise, Stray
+from collector_processor.store.contribution import Contribution, Unite, group, refusal
 from collector_processor.store.database import Connection, Database, describe
 from collector_processor.store.joining import stray_of
-from collector_processor.store.merge import Brought
+from collector_processor.store.points import UnfitError
 from collector_processor.store.statements import statement
 from collector_processor.store.tally import Tally
-from collector_processor.store.writing import First, Rules, UnfitError, Work, move, write
+from collector_processor.store.writing import Rules, Work, move, write
 
 _ONE_TOO_MANY: Final = (
     UnfitError,
@@ -38,8 +38,6 @@ _TOO_MANY: Final = (psycopg.errors.ConfigurationLimitExceeded,)
 """TimescaleDB decompresses only so many rows a statement: fewer at a time go through."""
 
 _SWEEP_PAGE: Final = 500
-_REASON_LENGTH: Final = 500
-"""Characters of an error that the ledger keeps."""
 
 
 class PostgresStore:
@@ -70,15 +68,13 @@ class PostgresStore:
             undecodable=len(grouped.undecodable),
             refused=list(batch.refused),
         )
-        # Folding is most of the work, so it is done before anything is locked; a point that exists folds again.
-        items: list[First | Stray] = [*self._fold(grouped.contributions, tally), *grouped.strays]
         async with self._database.writing() as connection:
             opened = await connection.execute(statement("open_batch"), {"batch_id": batch.id})
             if await opened.fetchone() is None:
                 before = await _outcome(connection, batch.id)
                 assert before is not None, "the ledger row that is in the way is committed and never deleted"
                 return msgspec.structs.replace(before, undecodable_spans=tuple(grouped.undecodable))
-            tally.add(await self._store(connection, items))
+            tally.add(await self._store(connection, [*grouped.contributions, *grouped.strays]))
             await _close(connection, batch.id, tally, grouped.undecodable)
         return tally.applied(grouped.undecodable)
 
@@ -94,23 +90,13 @@ class PostgresStore:
                 after = page[-1]["fact_id"]
                 joined += await self._join(connection, [stray_of(row) for row in page])
 
-    def _fold(self, shares: Sequence[Contribution], tally: Tally) -> list[First]:
-        firsts = []
-        for share in shares:
-            try:
-                merged = self._rules.merge(share.id, share.key, None, Brought(share))
-            except UnfitError as error:
-                tally.refused.append(_refusal(share, error))
-            else:
-                firsts.append(First(share, merged))
-        return firsts
-
-    async def _store(self, connection: Connection, items: Sequence[First | Stray]) -> Tally:
+    async def _store(self, connection: Connection, items: Sequence[Contribution | Stray]) -> Tally:
         """Store what can be stored; the rest is in the tally's `refused`."""
         if not items:
             return Tally()
         work = Work(
-            [item for item in items if isinstance(item, First)], [item for item in items if isinstance(item, Stray)]
+            [item for item in items if isinstance(item, Contribution)],
+            [item for item in items if isinstance(item, Stray)],
         )
         try:
             async with connection.transaction():
@@ -121,8 +107,8 @@ class PostgresStore:
                 return tally
         except _ONE_TOO_MANY as error:
             if len(items) == 1:
-                item = items[0]
-                return Tally(refused=[_refusal(item.share if isinstance(item, First) else item, error)])
+                reason = describe(error) if isinstance(error, psycopg.Error) else str(error)
+                return Tally(refused=[refusal(items[0], reason)])
         except _TOO_MANY:
             if len(items) == 1:
                 raise
@@ -145,15 +131,6 @@ class PostgresStore:
                 return 0
         middle = len(strays) // 2
         return await self._join(connection, strays[:middle]) + await self._join(connection, strays[middle:])
-
-
-def _refusal(item: Contribution | Stray, error: Exception) -> Refused:
-    reason = describe(error) if isinstance(error, psycopg.Error) else str(error)
-    reason = reason.replace("\0", "").encode(errors="replace").decode()[:_REASON_LENGTH]
-    if isinstance(item, Contribution):
-        return Refused(*item.key, item.spans, reason)
-    fact = item.fact
-    return Refused(bytes.fromhex(fact.trace_id), bytes.fromhex(fact.span_id), weight(fact), reason)
 
 
 async def _outcome(connection: Connection, batch_id: UUID) -> Applied | None:

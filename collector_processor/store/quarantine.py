@@ -17,10 +17,11 @@ from collector_processor.model.stages import Revise
 from collector_processor.store.contribution import Unite
 from collector_processor.store.database import Connection, Database
 from collector_processor.store.merge import Held, Merged, carry_over, key_of
+from collector_processor.store.points import lock_and_read, read, write_points
 from collector_processor.store.rows import instant, withheld
 from collector_processor.store.statements import statement
 from collector_processor.store.tally import Tally
-from collector_processor.store.writing import lock_and_read, move, read, write_points
+from collector_processor.store.writing import move
 
 JsonPatch = Sequence[dict[str, Any]]
 """Steps of RFC 6902."""

@@ -1,41 +1,41 @@
-"""The one write path: lock the key rows, unite the facts, fold, write. COPY is its form for new and for revised rows.
+"""The one write path: lock the key rows, unite the facts, fold, write.
 
-Locks are taken in one order (strays, then key rows by id), so that two writers don't wait for each other.
+Locks are taken in one order (strays, then key rows that are new by id, then those that exist by id), so that two
+writers don't wait for each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NamedTuple
+from itertools import islice
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import msgspec
-from psycopg.rows import DictRow
 
-from collector_processor.model.facts import Facts
-from collector_processor.model.record import BenchmarkDataPoint, decode_point
 from collector_processor.model.stages import Revise, SpanKey, Stray
 from collector_processor.store.contribution import (
     Contribution,
     Unite,
     each_fact,
     kind_of,
+    refusal,
     span_ids,
     weight,
     without,
 )
 from collector_processor.store.database import Connection
 from collector_processor.store.joining import find_points, parent_of, stray_of
-from collector_processor.store.merge import AWAITED, Brought, Held, Key, Merged, merge
-from collector_processor.store.rows import COLUMN_TYPES, instant, row
+from collector_processor.store.merge import Brought, Held, Merged, merge
+from collector_processor.store.points import UnfitError, insert_keys, lock_and_read, write_points
+from collector_processor.store.rows import instant
 from collector_processor.store.statements import statement
 from collector_processor.store.tally import Tally
 
-
-class UnfitError(Exception):
-    """A record can't be made of its facts; the message says why. It concerns that record alone."""
+_PAGE: Final = 200
+"""New points whose key rows are inserted in one statement, and whose records are copied in one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,14 @@ class Rules:
             raise UnfitError(f"{type(error).__name__}: {error}") from error
 
 
+class Work(NamedTuple):
+    """What is stored together: shares in order of id, strays that arrive, strays that have waited in the database."""
+
+    shares: Sequence[Contribution] = ()
+    arriving: Sequence[Stray] = ()
+    waiting: Sequence[Stray] = ()
+
+
 class First(NamedTuple):
     """A batch's share of a point, and what is to be written if nobody has that point yet."""
 
@@ -61,52 +69,86 @@ class First(NamedTuple):
     merged: Merged
 
 
-class Work(NamedTuple):
-    """What is stored together: shares, strays that arrive, and strays that have waited in the database."""
-
-    firsts: Sequence[First] = ()
-    arriving: Sequence[Stray] = ()
-    waiting: Sequence[Stray] = ()
-
-
 async def write(connection: Connection, work: Work, rules: Rules) -> tuple[Tally, Tally]:
     """Store it in the running transaction; counts what came, and what was moved from waiting to a point.
 
+    Shares that make no record are in the first one's `refused`.
     Raises UnfitError or psycopg.Error; the caller's savepoint undoes what was written until then.
     """
-    firsts = {first.share.id: first for first in work.firsts}
     fresh = await _insert_strays(connection, work.arriving)
     arriving = [stray for stray in work.arriving if stray.fact.fact_id in fresh]
-    related, elsewhere = await _related_strays(connection, work.firsts)
+    related, elsewhere = await _related_strays(connection, work.shares)
     passed = [stray for stray in related if stray.fact.fact_id not in fresh]
-    shares = {id_: _leave_given_away(first.share, elsewhere) for id_, first in firsts.items()}
-    new = await _insert_keys(connection, work.firsts)
+    strays, waiting = [*arriving, *work.waiting], [*work.waiting, *passed]
 
-    strays = [*arriving, *work.waiting]
+    tally = Tally(duplicate=_weight(work.arriving) - _weight(arriving))
+    folding = _fold((_leave_given_away(share, elsewhere) for share in work.shares), rules, tally)
+    new: dict[UUID, Merged] = {}
+    if strays or passed:
+        # A stray may belong to any point of the batch, so all of them have to stand first.
+        firsts = list(folding)
+        new = await _insert_new(connection, firsts)
+    else:
+        firsts = await _write_new(connection, folding, tally)
+    shares = {first.share.id: first.share for first in firsts}
     places = await find_points(connection, strays, passed, shares.values(), rules.clock_skew)
-    waiting = [*work.waiting, *passed]
     brought = _sort(shares, arriving, waiting, places)
-    held = await lock_and_read(connection, sorted(brought.keys() - new))
+    held = await lock_and_read(connection, sorted(brought.keys() - new.keys()))
     merges: dict[UUID, Merged] = {}
     for id_, brings in brought.items():
-        if id_ in new and brings == Brought(firsts[id_].share):
-            merges[id_] = firsts[id_].merged
+        if id_ in new and brings == Brought(shares[id_]):
+            merges[id_] = new[id_]
         else:
             before = held.get(id_)
             merges[id_] = rules.merge(id_, before.key if before else shares[id_].key, before, brings)
-    written = {id_: firsts[id_].merged.key for id_ in new}
-    await write_points(connection, merges, held, written)
+    await write_points(connection, merges, held, written={id_: merged.key for id_, merged in new.items()})
     await _join(connection, places)
 
-    tally = Tally(
-        duplicate=_weight(work.arriving) - _weight(arriving),
-        orphaned=_weight(stray for stray in arriving if stray.fact.fact_id not in places),
-    )
+    tally.orphaned = _weight(stray for stray in arriving if stray.fact.fact_id not in places)
     joined = [stray for stray in waiting if stray.fact.fact_id in places]
     moved = Tally(orphaned=-_weight(joined), joined=len(joined))
     tally.add(*(merged.tally for merged in merges.values()))
     moved.add(*(merged.moved for merged in merges.values()))
     return tally, moved
+
+
+async def _write_new(connection: Connection, folding: Iterator[First], tally: Tally) -> list[First]:
+    """Write the points that nobody has yet, page by page, and return the others.
+
+    Folding is most of the work: the next page is folded while the server writes this one.
+    """
+    existing: list[First] = []
+    ahead: list[First] = []
+    while page := [*ahead, *islice(folding, _PAGE - len(ahead))]:
+        new = await _insert_new(connection, page)
+        existing += [first for first in page if first.share.id not in new]
+        ahead.clear()
+        await write_points(
+            connection,
+            new,
+            {},
+            written={id_: merged.key for id_, merged in new.items()},
+            meanwhile=lambda: ahead.extend(islice(folding, 1)),
+        )
+        tally.add(*(merged.tally for merged in new.values()))
+    return existing
+
+
+async def _insert_new(connection: Connection, firsts: Sequence[First]) -> dict[UUID, Merged]:
+    """Insert the key rows of points that nobody has yet; returns what is to be written of these."""
+    ids = await insert_keys(connection, [first.merged.key for first in firsts if first.merged.key])
+    return {first.share.id: first.merged for first in firsts if first.share.id in ids}
+
+
+def _fold(shares: Iterable[Contribution], rules: Rules, tally: Tally) -> Iterator[First]:
+    """Fold as the first of their points; what can't be folded is refused."""
+    for share in shares:
+        try:
+            merged = rules.merge(share.id, share.key, None, Brought(share))
+        except UnfitError as error:
+            tally.refused.append(refusal(share, str(error)))
+        else:
+            yield First(share, merged)
 
 
 def _sort(
@@ -163,15 +205,17 @@ async def _insert_strays(connection: Connection, strays: Sequence[Stray]) -> fro
     return frozenset(each["fact_id"] for each in await rows.fetchall())
 
 
-async def _related_strays(connection: Connection, firsts: Sequence[First]) -> tuple[list[Stray], dict[str, UUID]]:
+async def _related_strays(
+    connection: Connection, shares: Sequence[Contribution]
+) -> tuple[list[Stray], dict[str, UUID]]:
     """Strays that wait for points like these, and the points that others of their traces went to."""
-    if not firsts:
+    if not shares:
         return [], {}
-    tasks = [first.share.facts.task for first in firsts]
+    tasks = [share.facts.task for share in shares]
     rows = await connection.execute(
         statement("related_strays"),
         {
-            "trace_ids": sorted({first.share.key.trace_id for first in firsts}),
+            "trace_ids": sorted({share.key.trace_id for share in shares}),
             "task_ids": sorted({task.task_id for task in tasks if task and task.task_id is not None}),
         },
     )
@@ -185,84 +229,6 @@ async def _related_strays(connection: Connection, firsts: Sequence[First]) -> tu
     return waiting, elsewhere
 
 
-async def _insert_keys(connection: Connection, firsts: Sequence[First]) -> frozenset[UUID]:
-    """Returns the ids that nobody had."""
-    keys = [first.merged.key for first in firsts if first.merged.key]
-    if not keys:
-        return frozenset()
-    rows = await connection.execute(statement("insert_keys"), _columns(keys))
-    return frozenset(each["id"] for each in await rows.fetchall())
-
-
-async def lock_and_read(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Held]:
-    """Lock those of the points that exist, and read what is known of them. Raises UnfitError."""
-    if not ids:
-        return {}
-    await connection.execute(statement("lock_keys"), {"ids": ids})
-    return await read(connection, ids)
-
-
-async def read(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Held]:
-    """What is known of those of the points that exist. Raises UnfitError."""
-    rows = await (await connection.execute(statement("read_points"), {"ids": ids})).fetchall()
-    return {each["id"]: _held(each) for each in rows}
-
-
-def _held(found: DictRow) -> Held:
-    try:
-        record = decode_point(found["record"]) if found["record"] is not None else None
-        facts = record.facts if record else None
-        if found["facts"] is not None:
-            facts = msgspec.json.decode(found["facts"], type=Facts)
-    except msgspec.DecodeError as error:
-        raise UnfitError(f"the stored record {found['id']} can't be read: {error}") from error
-    return Held(SpanKey(found["trace_id"], found["span_id"]), found["state"], found["spans"], record, facts)
-
-
-async def write_points(
-    connection: Connection,
-    merges: Mapping[UUID, Merged],
-    held: Mapping[UUID, Held],
-    written: Mapping[UUID, Key | None] | None = None,
-) -> None:
-    """Write what merging gave; `held` are the points that exist, `written` the key rows that stand there already."""
-    written = written or {}
-    keys = [merged.key for id_, merged in merges.items() if merged.key and merged.key != written.get(id_)]
-    if keys:
-        await connection.execute(statement("update_keys"), _columns(keys))
-    awaited = {id_: merged.awaited.decode() for id_, merged in merges.items() if merged.awaited is not None}
-    if awaited:
-        await connection.execute(statement("keep_awaited"), {"ids": [*awaited], "facts": [*awaited.values()]})
-    arrived = [id_ for id_, merged in merges.items() if merged.record and id_ in held and held[id_].state == AWAITED]
-    if arrived:
-        await connection.execute(statement("drop_awaited"), {"ids": arrived})
-    replaced = [{"id": id_, "timestamp": merged.replaced} for id_, merged in merges.items() if merged.replaced]
-    if replaced:
-        async with connection.cursor() as cursor:
-            await cursor.executemany(statement("delete_points"), replaced)
-    records = [merged.record for merged in merges.values() if merged.record]
-    if records:
-        # Neighbours in time are neighbours on disk, and fall into one chunk.
-        records.sort(key=_timestamp)
-        # Rows are made as they are sent: the server writes one while the next is encoded.
-        await copy_rows(connection, map(row, records))
-        # One of each hour is enough.
-        times = {record.timestamp[:13]: record.timestamp for record in records}
-        await connection.execute(statement("mark_stale"), {"timestamps": [*map(instant, times.values())]})
-
-
-def _timestamp(record: BenchmarkDataPoint) -> str:
-    return record.timestamp
-
-
-async def copy_rows(connection: Connection, rows: Iterable[tuple[object, ...]]) -> None:
-    """Write what `row` makes of records."""
-    async with connection.cursor() as cursor, cursor.copy(statement("copy_points")) as copy:
-        copy.set_types(COLUMN_TYPES)
-        for values in rows:
-            await copy.write_row(values)
-
-
 async def _join(connection: Connection, places: Mapping[str, UUID]) -> None:
     if places:
         await connection.execute(statement("join_strays"), {"fact_ids": [*places], "ids": [*places.values()]})
@@ -271,8 +237,3 @@ async def _join(connection: Connection, places: Mapping[str, UUID]) -> None:
 async def move(connection: Connection, kind: str, moved: Tally) -> None:
     """Write down spans that are counted elsewhere from now on."""
     await connection.execute(statement("move_spans"), {"kind": kind, **moved.counts()})
-
-
-def _columns(keys: Sequence[Key]) -> dict[str, list[object]]:
-    """Key rows as one array a column."""
-    return {name: list(values) for name, values in zip(Key._fields, zip(*keys, strict=True), strict=True)}

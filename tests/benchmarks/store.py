@@ -21,8 +21,8 @@ from support.store import execute, opened
 from collector_processor.model.record import point_id
 from collector_processor.store.embedded import EmbeddedServer
 from collector_processor.store.migrations import migrate
+from collector_processor.store.points import copy_rows
 from collector_processor.store.rows import row
-from collector_processor.store.writing import copy_rows
 
 ROUNDS = 5
 BATCHES = (100, 1000)

@@ -25,7 +25,6 @@ from support.store import assert_balanced, counts, execute, id_of, opened
 from collector_processor.convert.union import unite
 from collector_processor.model.facts import Facts, Source
 from collector_processor.store.contribution import group
-from collector_processor.store.tally import Tally
 from collector_processor.store.writing import Work, write
 
 
@@ -187,7 +186,7 @@ def test_the_sweep_joins_what_two_transactions_passed_by(run, url, store, rows):
     async def both():
         async with opened(url, name="other") as other, store._database.writing() as connection:
             shares = group(batch(closed(Facts(task=task(), executions=(execution(),)))), unite).contributions
-            await write(connection, Work(store._fold(shares, Tally())), store._rules)
+            await write(connection, Work(shares), store._rules)
             return await other.apply(batch(lost(routing(2, 9))))
 
     assert counts(run(both())) == {"orphaned": 1}
