@@ -19,9 +19,11 @@ Rows = Callable[..., list[dict[str, Any]]]
 
 
 @asynccontextmanager
-async def opened(url: str, *, name: str = "test worker", **rules: Any) -> AsyncIterator[PostgresStore]:
+async def opened(
+    url: str, *, name: str = "test worker", prepare_threshold: int | None = 5, **rules: Any
+) -> AsyncIterator[PostgresStore]:
     """A store of one connection, with the project's own fold, gates and union unless others are given."""
-    async with Database(url, application_name=name) as database:
+    async with Database(url, application_name=name, prepare_threshold=prepare_threshold) as database:
         await database.terminate_others()
         yield PostgresStore(database, **{"revise": revise, "unite": unite} | rules)
 

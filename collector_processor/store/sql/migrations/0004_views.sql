@@ -163,6 +163,11 @@ CREATE FUNCTION benchmark_data.bounded(number double precision) RETURNS double p
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN least(greatest(number, -1e12), 1e12);
 
+-- A name as statistics have it: '' for an unknown one, and never too long for an index.
+CREATE FUNCTION benchmark_data.label(name text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN coalesce(left(name, 200), '');
+
 CREATE VIEW benchmark_data.unsettled_hours AS
 SELECT DISTINCT hour AS bucket
 FROM benchmark_data.stale_hours
@@ -177,7 +182,7 @@ SELECT unsettled.bucket, counted.*
 FROM benchmark_data.unsettled_hours AS unsettled
 CROSS JOIN LATERAL (
     SELECT
-        coalesce(agent_id, '') AS agent_id, coalesce(task_type, '') AS task_type,
+        benchmark_data.label(agent_id) AS agent_id, benchmark_data.label(task_type) AS task_type,
         count(*) AS tasks, count(*) FILTER (WHERE success) AS successful, count(success) AS judged,
         count(*) FILTER (WHERE NOT valid) AS invalid,
         count(overall_score) AS evaluated, sum(benchmark_data.bounded(overall_score)) AS quality_sum,
@@ -189,7 +194,7 @@ CROSS JOIN LATERAL (
     WHERE
         timestamp >= unsettled.bucket AND timestamp < unsettled.bucket + interval '1 hour'
         AND state <> 'discarded' AND NOT withheld
-    GROUP BY coalesce(agent_id, ''), coalesce(task_type, '')
+    GROUP BY benchmark_data.label(agent_id), benchmark_data.label(task_type)
 ) AS counted;
 
 CREATE VIEW benchmark_data.live_hourly_latencies AS
@@ -197,13 +202,13 @@ SELECT unsettled.bucket, counted.*
 FROM benchmark_data.unsettled_hours AS unsettled
 CROSS JOIN LATERAL (
     SELECT
-        coalesce(agent_id, '') AS agent_id, coalesce(task_type, '') AS task_type,
+        benchmark_data.label(agent_id) AS agent_id, benchmark_data.label(task_type) AS task_type,
         benchmark_data.latency_bucket(latency_ms) AS latency_bucket, count(*) AS tasks
     FROM benchmark_data.points
     WHERE
         timestamp >= unsettled.bucket AND timestamp < unsettled.bucket + interval '1 hour'
         AND state <> 'discarded' AND NOT withheld AND latency_ms IS NOT NULL
-    GROUP BY coalesce(agent_id, ''), coalesce(task_type, ''), benchmark_data.latency_bucket(latency_ms)
+    GROUP BY benchmark_data.label(agent_id), benchmark_data.label(task_type), benchmark_data.latency_bucket(latency_ms)
 ) AS counted;
 
 -- Settled statistics as plain PostgreSQL has them; with more than that, the tier's script says it otherwise.

@@ -19,7 +19,7 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS benchmark_data.hourly_statistics_aggregat
 WITH (timescaledb.continuous, timescaledb.materialized_only = false) AS
 SELECT
     time_bucket('1 hour', timestamp) AS bucket,
-    coalesce(agent_id, '') AS agent_id, coalesce(task_type, '') AS task_type,
+    benchmark_data.label(agent_id) AS agent_id, benchmark_data.label(task_type) AS task_type,
     count(*) AS tasks, count(*) FILTER (WHERE success) AS successful, count(success) AS judged,
     count(*) FILTER (WHERE NOT valid) AS invalid,
     count(overall_score) AS evaluated, sum(benchmark_data.bounded(overall_score)) AS quality_sum,
@@ -28,19 +28,19 @@ SELECT
     count(tokens_used) AS metered, sum(tokens_used) AS tokens_sum, sum(benchmark_data.bounded(cost_usd)) AS cost_sum
 FROM benchmark_data.points
 WHERE state <> 'discarded' AND NOT withheld
-GROUP BY time_bucket('1 hour', timestamp), coalesce(agent_id, ''), coalesce(task_type, '')
+GROUP BY time_bucket('1 hour', timestamp), benchmark_data.label(agent_id), benchmark_data.label(task_type)
 WITH NO DATA;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS benchmark_data.hourly_latencies_aggregate
 WITH (timescaledb.continuous, timescaledb.materialized_only = false) AS
 SELECT
     time_bucket('1 hour', timestamp) AS bucket,
-    coalesce(agent_id, '') AS agent_id, coalesce(task_type, '') AS task_type,
+    benchmark_data.label(agent_id) AS agent_id, benchmark_data.label(task_type) AS task_type,
     benchmark_data.latency_bucket(latency_ms) AS latency_bucket, count(*) AS tasks
 FROM benchmark_data.points
 WHERE state <> 'discarded' AND NOT withheld AND latency_ms IS NOT NULL
 GROUP BY
-    time_bucket('1 hour', timestamp), coalesce(agent_id, ''), coalesce(task_type, ''),
+    time_bucket('1 hour', timestamp), benchmark_data.label(agent_id), benchmark_data.label(task_type),
     benchmark_data.latency_bucket(latency_ms)
 WITH NO DATA;
 

@@ -24,7 +24,7 @@ from support.facts import (
     tool_call,
     whole,
 )
-from support.store import execute, id_of, opened
+from support.store import execute, id_of
 
 from collector_processor.convert.union import arrange
 from collector_processor.model.facts import (
@@ -291,9 +291,9 @@ def critical(id_, facts, revision):
     return GuardedPoint(msgspec.structs.replace(point, verdict=verdict, state=State.QUARANTINED))
 
 
-def test_a_record_with_a_critical_failure_is_in_quarantine_only(run, url, rows):
+def test_a_record_with_a_critical_failure_is_in_quarantine_only(run, open_store, rows):
     async def scenario():
-        async with opened(url, revise=critical) as store:
+        async with open_store(revise=critical) as store:
             await store.apply(batch(*many(1)))
 
     run(scenario())

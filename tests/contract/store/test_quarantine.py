@@ -7,7 +7,7 @@ import uuid
 import msgspec
 import pytest
 from support.facts import batch, closed, execution, late, many, revise, task, tool_call
-from support.store import assert_balanced, counts, id_of, opened
+from support.store import assert_balanced, counts, id_of
 
 from collector_processor.convert.union import unite
 from collector_processor.errors import StoreError
@@ -68,11 +68,11 @@ def critical(id_, facts, revision):
     return GuardedPoint(msgspec.structs.replace(point, verdict=verdict, state=State.QUARANTINED))
 
 
-def test_a_critical_failure_ends_a_release_and_can_not_be_released(run, url, quarantine):
+def test_a_critical_failure_ends_a_release_and_can_not_be_released(run, open_store, quarantine):
     run(quarantine.release(id_of(), **ME))
 
     async def revised():
-        async with opened(url, name="strict", revise=critical) as strict:
+        async with open_store(name="strict", revise=critical) as strict:
             await strict.apply(batch(late(Facts(tool_calls=(tool_call(),)))))
 
     run(revised())

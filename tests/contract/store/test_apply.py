@@ -18,7 +18,7 @@ from support.facts import (
     tool_call,
     whole,
 )
-from support.store import assert_balanced, counts, execute, opened
+from support.store import assert_balanced, counts, execute
 
 from collector_processor.model.facts import Facts
 from collector_processor.model.record import decode_point
@@ -122,11 +122,11 @@ def test_the_order_of_arrival_makes_no_difference(run, store, rows):
     assert records[0].execution == records[1].execution == records[2].execution
 
 
-def test_two_workers_on_one_point_lose_nothing(run, url, rows):
+def test_two_workers_on_one_point_lose_nothing(run, open_store, rows, full_server):
     """Many facts of one point, in batches that two connections apply at the same time, with the task among them."""
 
     async def both():
-        async with opened(url, name="one") as one, opened(url, name="two") as two:
+        async with open_store(name="one") as one, open_store(name="two") as two:
             work = [batch(late(Facts(tool_calls=(tool_call(span=number),)))) for number in range(10, 40)]
             work.insert(11, batch(closed(whole())))
 
@@ -144,9 +144,9 @@ def test_two_workers_on_one_point_lose_nothing(run, url, rows):
     assert_balanced(rows)
 
 
-def test_the_same_batch_by_two_workers_is_applied_once(run, url, rows):
+def test_the_same_batch_by_two_workers_is_applied_once(run, open_store, rows, full_server):
     async def both():
-        async with opened(url, name="one") as one, opened(url, name="two") as two:
+        async with open_store(name="one") as one, open_store(name="two") as two:
             given = batch(*many(20))
             return await asyncio.gather(one.apply(given), two.apply(given))
 
@@ -156,9 +156,9 @@ def test_the_same_batch_by_two_workers_is_applied_once(run, url, rows):
     assert_balanced(rows)
 
 
-def test_overlapping_batches_by_two_workers_do_not_wait_for_each_other(run, url, rows):
+def test_overlapping_batches_by_two_workers_do_not_wait_for_each_other(run, open_store, rows, full_server):
     async def both():
-        async with opened(url, name="one") as one, opened(url, name="two") as two:
+        async with open_store(name="one") as one, open_store(name="two") as two:
             tasks = list(many(40))
 
             async def apply(store, some):

@@ -20,7 +20,7 @@ from support.facts import (
     tool_call,
     whole,
 )
-from support.store import assert_balanced, counts, execute, id_of, opened
+from support.store import assert_balanced, counts, execute, id_of
 
 from collector_processor.convert.union import unite
 from collector_processor.model.facts import Facts, Source
@@ -180,11 +180,11 @@ def test_strays_follow_their_parents_among_themselves(run, store, rows):
     assert_balanced(rows)
 
 
-def test_the_sweep_joins_what_two_transactions_passed_by(run, url, store, rows):
+def test_the_sweep_joins_what_two_transactions_passed_by(run, open_store, store, rows, full_server):
     """The stray comes while the task's transaction is open: neither sees the other."""
 
     async def both():
-        async with opened(url, name="other") as other, store._database.writing() as connection:
+        async with open_store(name="other") as other, store._database.writing() as connection:
             shares = group(batch(closed(Facts(task=task(), executions=(execution(),)))), unite).contributions
             await write(connection, Work(shares), store._rules)
             return await other.apply(batch(lost(routing(2, 9))))
@@ -216,14 +216,14 @@ def test_a_sweep_goes_through_all_orphans_page_by_page(run, store, rows):
     assert_balanced(rows)
 
 
-def test_an_orphan_that_its_record_cannot_take_goes_on_waiting(run, url, rows):
+def test_an_orphan_that_its_record_cannot_take_goes_on_waiting(run, open_store, rows):
     def refuses(id_, facts, revision):
         if any(fact.confidence == 0.5 for fact in facts.routings):
             raise ZeroDivisionError("half confident")
         return revise(id_, facts, revision)
 
     async def scenario():
-        async with opened(url, revise=refuses) as store:
+        async with open_store(revise=refuses) as store:
             await store.apply(batch(lost(*(routing(7, n, confidence=0.5 if n == 13 else 1.0) for n in range(10, 20)))))
             await execute(store, "UPDATE benchmark_data.strays SET task_id = 'hidden'")
             await store.apply(batch(closed(Facts(task=task()))))
@@ -276,9 +276,9 @@ def test_an_orphan_made_of_an_event_counts_as_no_span(run, store, rows):
     assert_balanced(rows)
 
 
-def test_two_workers_with_the_same_orphans(run, url, rows):
+def test_two_workers_with_the_same_orphans(run, open_store, rows, full_server):
     async def both():
-        async with opened(url, name="one") as one, opened(url, name="two") as two:
+        async with open_store(name="one") as one, open_store(name="two") as two:
             strays = [routing(7, 100 + number) for number in range(30)]
             return await asyncio.gather(
                 one.apply(batch(lost(*strays))), two.apply(batch(closed(whole()), lost(*strays[::-1])))
@@ -289,7 +289,7 @@ def test_two_workers_with_the_same_orphans(run, url, rows):
     assert sum(each.duplicate for each in outcomes) == 30
 
     async def sweep():
-        async with opened(url) as store:
+        async with open_store() as store:
             return await store.join_orphans()
 
     run(sweep())

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.facts import batch, closed, late, lost, revise, routing, whole
-from support.store import assert_balanced, execute, id_of, opened
+from support.store import assert_balanced, execute, id_of
 
 from collector_processor.convert.union import arrange, unite
 from collector_processor.model.facts import Facts
@@ -55,11 +55,11 @@ def test_the_record_is_the_fold_of_all_that_came(run, store, rows, names):
     assert ledger["spans"] == given_spans
 
 
-def test_portions_by_two_workers(run, url, rows):
+def test_portions_by_two_workers(run, open_store, rows, full_server):
     """The same, with every portion given by two workers at once, again and again."""
 
     async def scenario():
-        async with opened(url, name="one") as one, opened(url, name="two") as two:
+        async with open_store(name="one") as one, open_store(name="two") as two:
             for _ in range(4):
                 order = [*PORTIONS.values()]
                 await asyncio.gather(one.apply(batch(*order)), two.apply(batch(*order[::-1])))

@@ -11,12 +11,14 @@ from collector_processor.store.querying import query
 
 
 @pytest.fixture
-def ask(run, url, store):
+def ask(run, place, store):
     """Runs a query on a database with three records."""
     run(store.apply(batch(*many(3))))
 
     async def asked(text, **more):
-        async with Database(url, application_name="test query") as database:
+        async with Database(
+            place.url, application_name="test query", prepare_threshold=place.prepare_threshold
+        ) as database:
             return await query(database, text, **more)
 
     return lambda text, **more: run(asked(text, **more))
@@ -58,7 +60,7 @@ def test_anything_else_is_refused(ask, rows, text):
     assert len(rows("SELECT FROM benchmark.data_points")) == 3
 
 
-def test_a_query_that_takes_too_long_is_ended(ask):
+def test_a_query_that_takes_too_long_is_ended(ask, full_server):
     with pytest.raises(StoreError, match="statement timeout"):
         ask("SELECT pg_sleep(60)", timeout_seconds=0.1)
 
