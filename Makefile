@@ -19,13 +19,16 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CODE := otel_benchmark collector_processor tests
 
-.PHONY: help demo test servers check bench lock clean
+.PHONY: help demo demo-jaeger test servers check bench lock clean
 
 help: ## these words
-	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 demo: $(READY) ## run a small real arbiter, store what it did, show it
 	@$(BIN)/otel-benchmark demo
+
+demo-jaeger: $(READY) ## the same, and one of its traces in a Jaeger (JAEGER=/path/to/jaeger: your own)
+	@PYTHONPATH=tests $(BIN)/python -m servers.demo_jaeger $(JAEGER)
 
 test: $(READY) ## run all tests; those of a server that isn't there are skipped
 	$(BIN)/python -m pytest -n auto --maxprocesses=8 --dist=loadfile $(TESTS)

@@ -27,6 +27,7 @@ def add_to(commands: Commands) -> None:
     demo.add_argument("--keep", action="store_true", help="leave the processor running until Ctrl-C")
     demo.add_argument("--tasks", type=positive, default=DEMO_TASKS, metavar="N", help="default: %(default)s")
     demo.add_argument("--data-dir", type=Path, metavar="DIR", help="keep the data here; default: thrown away")
+    demo.add_argument("--forward", metavar="URL", help="an OTLP endpoint that traces go to, such as a Jaeger's")
     demo.set_defaults(run=_demo)
 
     status = commands.add("status", "how the running processor is and where data is")
@@ -51,7 +52,7 @@ def _serve(options: argparse.Namespace) -> int:
 def _demo(options: argparse.Namespace) -> int:
     from collector_processor.demo import run
 
-    return run.run(keep=options.keep, tasks=options.tasks, data_dir=options.data_dir)
+    return run.run(keep=options.keep, tasks=options.tasks, data_dir=options.data_dir, forward=options.forward)
 
 
 def _status(options: argparse.Namespace) -> int:

@@ -31,9 +31,12 @@ Event = Mapping[str, Any]
 
 
 class Processor:
-    """A processor over a data directory, from start to stop; its log is `processor.log` in that directory."""
+    """A processor over a data directory, from start to stop; its log is `processor.log` in that directory.
 
-    def __init__(self, data_dir: Path, base: Mapping[str, str], tenant_key: str) -> None:
+    With `forward`, an OTLP endpoint, it forwards traces.
+    """
+
+    def __init__(self, data_dir: Path, base: Mapping[str, str], tenant_key: str, forward: str | None = None) -> None:
         kept = {name: value for name, value in base.items() if not name.startswith("COLLECTOR_PROCESSOR_")}
         settings = {
             "DATA_DIR": str(data_dir),
@@ -43,6 +46,7 @@ class Processor:
             "OTLP_HTTP": "127.0.0.1:0",
             "ADMIN": "127.0.0.1:0",
             "TENANT_KEY": tenant_key,
+            "FORWARD_ENDPOINT": forward or "",
         }
         self.environment = kept | {f"COLLECTOR_PROCESSOR_{name}": value for name, value in settings.items()}
         self.ready: Event = {}
@@ -97,9 +101,14 @@ class Processor:
             raise DemoError(f"otel-benchmark {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
         return done.stdout.strip()
 
+    def status(self) -> Mapping[str, Any]:
+        """What it says of itself."""
+        status: Mapping[str, Any] = json.loads(self.command("status", "--json"))
+        return status
+
     def on_its_way(self) -> int:
         """How many spans and tasks are received and not yet stored."""
-        place = json.loads(self.command("status", "--json"))["place"]
+        place = self.status()["place"]
         return int(place["open_spans"] + place["closed_tasks"] + place["sealed_tasks"])
 
     def wait(self) -> None:

@@ -13,6 +13,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from collector_processor.model.record import BenchmarkDataPoint
+from otel_benchmark.attributes import POINT_ID
 
 WIDTH = 120
 
@@ -108,7 +109,7 @@ def shown(record: Row) -> Row:
     return sections
 
 
-def render(findings: Findings, bare: Row, recorded: Row, *, access: Sequence[str]) -> str:
+def render(findings: Findings, bare: Row, recorded: Row, *, access: Sequence[str], forwarded: Row | None = None) -> str:
     """Lay out the report.
 
     Args:
@@ -116,6 +117,7 @@ def render(findings: Findings, bare: Row, recorded: Row, *, access: Sequence[str
         bare: the arbiter's own summary of its run without instrumentation.
         recorded: the same with it.
         access: commands to try next, one a line.
+        forwarded: `forward` of the processor's status, where it forwards.
     """
     counts = findings.counts
     sections = [
@@ -124,6 +126,7 @@ def render(findings: Findings, bare: Row, recorded: Row, *, access: Sequence[str
         ("Who was chosen: benchmark.routing_decisions", table(findings.routing)),
         ("How they did this hour: benchmark.agent_statistics", table(findings.agents)),
         ("What recording cost", costs(counts, bare, recorded)),
+        *([("Traces", traces(forwarded, findings.record))] if forwarded else []),
         ("Next", "\n".join(access)),
     ]
     return "\n".join(f"\n{title}\n{'═' * len(title)}\n{body}" for title, body in sections)
@@ -141,6 +144,18 @@ def tasks(counts: Row, recorded: Row) -> str:
             "to the arbiter": f"{endings}, sub-tasks not counted",
         }
     )
+
+
+def traces(forwarded: Row, record: Row | None) -> str:
+    """What was forwarded, and where the record that is shown is found among it."""
+    dropped = sum(forwarded["dropped"].values())
+    lines = {
+        "forwarded": f"{forwarded['sent']} spans to {forwarded['endpoint']}" + (f", {dropped} lost" if dropped else "")
+    }
+    if record is not None:
+        lines["of the record above"] = f"trace {record['provenance']['traceId']}, each span with its {POINT_ID}"
+        lines["and back"] = f"otel-benchmark sql \"SELECT * FROM data_points WHERE id = '{record['id']}'\""  # noqa: S608  # for people
+    return facts(lines)
 
 
 def costs(counts: Row, bare: Row, recorded: Row) -> str:

@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from collector_processor.demo.environment import instrumented_environment
 from collector_processor.demo.processes import Event, Processor, arbiter
@@ -23,6 +24,7 @@ from collector_processor.errors import DemoError
 
 SEED = 7
 STORE_TIMEOUT_S = 30.0
+FORWARD_TIMEOUT_S = 15.0
 POLL_S = 0.2
 BAR_WIDTH = 32
 QUERIES = (
@@ -31,13 +33,14 @@ QUERIES = (
 )
 
 
-def run(*, keep: bool, tasks: int, data_dir: Path | None) -> int:
+def run(*, keep: bool, tasks: int, data_dir: Path | None, forward: str | None = None) -> int:
     """Run the demonstration and print its report.
 
     Args:
         keep: leave the processor running until Ctrl-C.
         tasks: how many tasks the arbiter gets, sub-tasks not counted.
         data_dir: where the processor keeps its data; without it a new folder, which is removed at the end.
+        forward: OTLP endpoint that traces are forwarded to.
 
     Returns:
         0 when every task was stored, 1 when some are missing.
@@ -56,7 +59,7 @@ def run(*, keep: bool, tasks: int, data_dir: Path | None) -> int:
 
         _say("starting the database and the processor")
         tenant_key = secrets.token_hex(32)
-        processor = Processor(folder, plain, tenant_key)
+        processor = Processor(folder, plain, tenant_key, forward)
         cleanup.callback(processor.stop)
         ready = processor.start().ready
         _say(f"receiving OTLP at {ready['otlp_http']}, data in {folder}")
@@ -70,8 +73,9 @@ def run(*, keep: bool, tasks: int, data_dir: Path | None) -> int:
         sent = int(recorded["tasks"]) + int(recorded["subtasks"])
         url = processor.command("database", "url")
         stored = _wait_until_stored(processor, url, since, sent)
+        forwarded = _wait_until_forwarded(processor) if forward else None
         access = _next_commands(folder if keep or data_dir else None, ready, keep=keep)
-        _say(render(find(url, since), bare, recorded, access=access))
+        _say(render(find(url, since), bare, recorded, access=access, forwarded=forwarded))
         if stored != sent:
             _say(f"\n{sent - stored} tasks are missing. The processor's last words:\n{processor.last_words()}")
         if keep:
@@ -110,6 +114,19 @@ def _wait_until_stored(processor: Processor, url: str, since: datetime, sent: in
         time.sleep(POLL_S)
     _progress("data points stored", stored, sent)
     return stored
+
+
+def _wait_until_forwarded(processor: Processor) -> Mapping[str, Any]:
+    """Wait until it is known of every stored span what became of its copy, or for as long as that is worth it."""
+    deadline = time.monotonic() + FORWARD_TIMEOUT_S
+    while True:
+        status = processor.status()
+        forward: Mapping[str, Any] = status["forward"]
+        stored = next(each for each in status["equations"] if each["name"] == "journal spans")["terms"]["handed_over"]
+        done = forward["sent"] + forward["sampled_out"] + sum(forward["dropped"].values())
+        if done >= stored or time.monotonic() > deadline:
+            return forward
+        time.sleep(POLL_S)
 
 
 def _next_commands(kept_in: Path | None, ready: Event, *, keep: bool) -> Sequence[str]:
