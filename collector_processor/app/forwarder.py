@@ -157,7 +157,7 @@ class Forwarder:
         while True:
             item = await self._work.get()
             if isinstance(item, Departed):
-                self._forward_departed(item)
+                self._do(partial(self._forward_departed, item), len(item.positions), len(item.payload))
             else:
                 await self._forward_batch(self._held.pop(item, []))
             self._work.task_done()
@@ -166,16 +166,21 @@ class Forwarder:
     async def _forward_batch(self, tasks: Sequence[RawTask]) -> None:
         standings = await self._ask(tasks)
         for task in tasks:
-            try:
-                if standings is None:
-                    self._tally.drop(Drop.NO_ANSWER, task.sealed.spans)
-                else:
-                    self._forward_task(task, standings)
-            except Exception:
-                log.exception("forward: a task was dropped", trace_id=task.sealed.trace_id.hex())
-                self._tally.drop(Drop.UNDECODABLE, task.sealed.spans)
-            self._room.give_back(_size(task))
+            if standings is None:
+                self._tally.drop(Drop.NO_ANSWER, task.sealed.spans)
+                self._room.give_back(_size(task))
+            else:
+                self._do(partial(self._forward_task, task, standings), task.sealed.spans, _size(task))
             await asyncio.sleep(0)  # the front waits for an answer to its next notice
+
+    def _do(self, work: Callable[[], None], spans: int, size: int) -> None:
+        """Work on spans that are held; an error nobody foresaw costs these and no others."""
+        try:
+            work()
+        except Exception:
+            log.exception("forward: spans were dropped")
+            self._tally.drop(Drop.UNDECODABLE, spans)
+        self._room.give_back(size)
 
     def _forward_task(self, task: RawTask, standings: Standings) -> None:
         sealed = task.sealed
@@ -202,7 +207,6 @@ class Forwarder:
         payloads = [(departed.payload, departed.positions)]
         kept = departed.trace_id in self._kept
         self._send(self._preparer.prepare(departed.trace_id, payloads, lambda _: None, kept=kept))
-        self._room.give_back(len(departed.payload))
 
     def _send(self, prepared: Prepared) -> None:
         self._tally.sampled += prepared.sampled

@@ -147,7 +147,7 @@ class Forwarding:
             return False
         pipe = self._process.stdin
         assert pipe is not None
-        if spans and pipe.transport.get_write_buffer_size() > MAX_PIPE_BYTES:
+        if pipe.is_closing() or (spans and pipe.transport.get_write_buffer_size() > MAX_PIPE_BYTES):
             return False
         pipe.write(frame(notice))
         self._told += spans

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from google.protobuf.message import DecodeError
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 
 from collector_processor.forward.messages import Origin, spans_of
@@ -65,6 +66,8 @@ class Preparer:
             kept: they are forwarded whatever the ratio, also without a record.
         """
         packer = _Packer()
+        described: Standing | None = None
+        point: list[KeyValue] = []
         sampled = hidden = undecodable = 0
         for payload, positions in payloads:
             found = 0
@@ -84,8 +87,9 @@ class Preparer:
                 if trace_state is None:
                     sampled += 1
                     continue
-                scope = copy_scope(origin.scope)
-                packer.add(origin, self._redactor.span(span, scope, trace_state, describe_point(standing)))
+                if standing is not described:
+                    described, point = standing, describe_point(standing)
+                packer.add(origin, self._redactor.span(span, copy_scope(origin.scope), trace_state, point))
             undecodable += len(positions) - found
         return Prepared(packer.pieces(), sampled, hidden, undecodable)
 
