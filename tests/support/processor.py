@@ -45,6 +45,8 @@ SETTINGS = {
     "OTLP_HTTP": "127.0.0.1:0",
     "ADMIN": "127.0.0.1:0",
     "LOG_FORMAT": "json",
+    # The tasks of tests are always of the same day.
+    "RETAIN_RECORDS": "36500d",
 }
 PATIENCE_SECONDS = 60.0
 """For what must happen; what takes longer failed."""
