@@ -36,18 +36,23 @@ def new_processor(postgres_server: EmbeddedServer, tmp_path: Path) -> Iterator[C
 def new_collector(collector_binary: Path, tmp_path: Path) -> Iterator[Callable[..., Collector]]:
     """Make a Collector, not started; whatever still runs is killed.
 
-    Arguments as of `Collector`; a processor among the settings stands for its address.
+    Arguments as of `Collector`; a processor or Collector among the settings stands for its address.
     """
     with ExitStack() as stack:
 
-        def make(configuration: str, *also: str, **settings: str | Processor) -> Collector:
+        def make(configuration: str, *also: str, **settings: str | Processor | Collector) -> Collector:
             values = {name: _address(value) for name, value in settings.items()}
-            collector = Collector(collector_binary, configuration, tmp_path / "collector", *also, **values)
+            collector = Collector(collector_binary, configuration, tmp_path / Path(configuration).stem, *also, **values)
             stack.callback(collector.abandon)
             return collector
 
         yield make
 
 
-def _address(value: str | Processor) -> str:
-    return value.environment["COLLECTOR_PROCESSOR_OTLP_GRPC"] if isinstance(value, Processor) else value
+def _address(value: str | Processor | Collector) -> str:
+    match value:
+        case Processor():
+            return value.environment["COLLECTOR_PROCESSOR_OTLP_GRPC"]
+        case Collector():
+            return value.addresses["OTLP_GRPC"]
+    return value

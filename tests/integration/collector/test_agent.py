@@ -80,6 +80,7 @@ def test_a_full_queue_makes_senders_wait_and_loses_nothing(new_collector, proces
         with processor:
             traffic.go_on(10)
             traffic.stop()
+            assert traffic.refusals == 0
             assert_delivered(agent, [processor], traffic.acknowledged)
             agent.stop()
 

@@ -41,6 +41,14 @@ def test_unasked_it_listens_on_loopback_alone(configuration):
     assert all(address.startswith("127.0.0.1:") for address in addresses)
 
 
+@pytest.mark.parametrize("configuration", PROCESSORS)
+def test_it_has_what_no_test_here_can_wait_for(configuration):
+    """A power failure, and an outage of more than five minutes."""
+    text = (CONFIGURATIONS / configuration).read_text(encoding="utf-8")
+    assert "    fsync: true\n" in text
+    assert "      max_elapsed_time: 0\n" in text
+
+
 def test_the_readme_has_every_variable():
     """Its table: variable, default of the agent, default of the gateway, meaning."""
     readme = (CONFIGURATIONS / "README.md").read_text(encoding="utf-8")

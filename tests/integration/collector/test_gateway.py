@@ -25,8 +25,8 @@ def gateway(new_collector, first, second):
     return new_collector("gateway.yaml", PROCESSOR_FIRST=first, PROCESSOR_SECOND=second)
 
 
-def send(gateway: Collector, count: int) -> list[Done]:
-    with gateway.tracing("grpc", {a.SERVICE_NAME: "arbiter"}) as provider:
+def send(collector: Collector, count: int) -> list[Done]:
+    with collector.tracing("grpc", {a.SERVICE_NAME: "arbiter"}) as provider:
         return do_tasks(provider, count)
 
 
@@ -52,6 +52,19 @@ def test_each_trace_goes_to_one_processor_whole(gateway, first, second):
         assert_shared(first, second)
         gateway.stop()
     assert "deprecated" not in gateway.log
+
+
+def test_an_agent_may_send_to_it(new_collector, gateway, first, second):
+    agent = new_collector("agent.yaml", PROCESSOR=gateway)
+    agent.start()
+    done = send(agent, 60)
+    with first, second:
+        gateway.start()
+        wait_until(lambda: agent.queued_bytes == 0)
+        assert agent.dropped_spans == 0
+        assert_delivered(gateway, [first, second], done)
+        agent.stop()
+        gateway.stop()
 
 
 def test_a_processor_that_is_away_holds_up_its_own_traces_alone(gateway, first, second):
