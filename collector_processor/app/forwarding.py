@@ -138,7 +138,9 @@ class Forwarding:
         """Foreign spans beside tasks have left the journal."""
         for departure in departures:
             spans = len(departure.positions)
-            if not self._tell(Departed(*departure), spans):
+            if not departure.payload:
+                self._drop(Drop.NO_ROOM, spans)
+            elif not self._tell(Departed(*departure), spans):
                 self._drop(Drop.NOT_RUNNING, spans)
 
     def _tell(self, notice: msgspec.Struct, spans: int) -> bool:

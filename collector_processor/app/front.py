@@ -323,19 +323,19 @@ class Front:
 def _departing(transaction: Transaction, closings: Sequence[Closing]) -> Iterator[Departure]:
     """Foreign spans that are dropped from traces which have tasks; what a limit shed is none of them."""
     tasks = {closing.trace_id for closing in closings if closing.sealed is not None}
-    size = 0
+    room = MAX_DEPARTING_BYTES
     for closing in closings:
         if not closing.dropped or closing.truncated:
             continue
         if closing.trace_id not in tasks and not transaction.known(closing.trace_id).closed:
             continue
         for member in closing.dropped:
-            with contextlib.suppress(DamagedEntryError):
-                payload = transaction.payload(member.sequence)
-                size += len(payload)
-                if size > MAX_DEPARTING_BYTES:
-                    return
-                yield Departure(closing.trace_id, payload, member.positions)
+            payload = b""
+            if room > 0:
+                with contextlib.suppress(DamagedEntryError):
+                    payload = transaction.payload(member.sequence)
+                    room -= len(payload)
+            yield Departure(closing.trace_id, payload, member.positions)
 
 
 def _size(fragment: Fragment) -> int:

@@ -369,7 +369,10 @@ class Keep(msgspec.Struct, frozen=True):
 
 
 class Departure(NamedTuple):
-    """Foreign spans around a trace's tasks as they leave the journal: OTLP TracesData, and the positions in it."""
+    """Foreign spans around a trace's tasks as they leave the journal: OTLP TracesData, and the positions in it.
+
+    The payload is empty where it was not read.
+    """
 
     trace_id: bytes
     payload: bytes
