@@ -8,7 +8,9 @@ RETURN date_trunc('hour', moment AT TIME ZONE 'UTC') AT TIME ZONE 'UTC';
 -- Time first: rows come in order of time, so this index grows at its end, and it answers questions about a span of
 -- time as well. A record is found by its key row, which knows the time: no other index of ids is needed here.
 ALTER TABLE benchmark_data.points DROP CONSTRAINT points_key;
-DROP INDEX benchmark_data.points_timestamp, benchmark_data.points_task, benchmark_data.points_trace;
+DROP INDEX benchmark_data.points_timestamp;
+DROP INDEX benchmark_data.points_task;
+DROP INDEX benchmark_data.points_trace;
 ALTER TABLE benchmark_data.points ADD CONSTRAINT points_key PRIMARY KEY (timestamp, id);
 
 -- TimescaleDB compresses the rows of one hour together. Joins reach compressed rows by that column alone: with it, a
