@@ -82,7 +82,6 @@ class Forwarding:
     Attributes:
         sent, sampled, dropped: spans so far, sampled ones being left out, dropped ones by reason.
         waiting_bytes: what the process holds.
-        up: whether it runs.
         problem: why nothing is forwarded right now; None while all is well.
     """
 
@@ -100,11 +99,6 @@ class Forwarding:
         self.dropped: Counter[Drop] = Counter()
         self.waiting_bytes = 0
         self.problem: str | None = None
-
-    @property
-    def up(self) -> bool:
-        """Whether notices reach a process."""
-        return self._process is not None
 
     # -- Notices ---------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from prometheus_client.parser import text_string_to_metric_families
 from support.backend import BUSY, WRONG, Reply, attributes_of, backend, tls_of
 from support.lifecycle import T0, evaluation, execution, foreign, route, span_id, task, tool_call
-from support.processor import Own, Processor, wait_until
+from support.processor import Own, Processor, wait_for_end, wait_until
 from support.processor import own as of_long_ago
 
 from collector_processor.app.status import Forward
@@ -338,6 +338,17 @@ def test_a_stopped_forwarder_is_not_waited_for(forwarding, grpc_backend):
     assert now.dropped == {Drop.LATE: 12}
     store(processor, 1)
     assert wait_for_account(processor, 15).sent == 3
+    processor.stop()
+
+
+def test_the_forwarder_ends_with_its_front_and_the_next_one_goes_on(forwarding, grpc_backend):
+    processor = forwarding(grpc_backend, GRACE="2s")
+    sent = failed_task()
+    processor.send(*sent.spans)
+    wait_for_end(processor.kill())
+    processor.start()
+    assert wait_for_account(processor, 3).sent == 3
+    assert len(grpc_backend.of(sent.trace_id)) == 3
     processor.stop()
 
 
