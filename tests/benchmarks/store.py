@@ -1,32 +1,42 @@
 """Writing data points: the store's batches against a bare binary COPY of the same rows, in turns, on one server.
 
 Folding is conversion's work and measured there, so `revise` only looks records up here: what the store adds is the
-ledger, the key rows, the columns and the record's encoding.
-
-Usage: python -m benchmarks.store [TASKS]
+ledger, the key rows, the columns, the record's encoding and the mark on hours that changed. It runs as a worker does.
 """
 
 from __future__ import annotations
 
-import asyncio
+import argparse
+import random
 import statistics
-import sys
 import time
 from collections.abc import Awaitable, Callable
 
+import msgspec
+import uvloop
+from benchmarks.databases import SERVERS, database
 from support.facts import NOON, SECOND, batch, closed, revise, whole
-from support.postgres import reachable_folder
 from support.store import execute, opened
 
+from collector_processor.app.memory import collect_seldom
+from collector_processor.model.facts import Facts
 from collector_processor.model.record import point_id
-from collector_processor.store.embedded import EmbeddedServer
-from collector_processor.store.migrations import migrate
 from collector_processor.store.points import copy_rows
 from collector_processor.store.rows import row
 
-ROUNDS = 5
-BATCHES = (100, 1000)
-TABLES = "benchmark_data.points, benchmark_data.point_keys, benchmark_data.awaited, benchmark_data.batches"
+ROUNDS = 9
+BATCHES = (100, 1000, 4000)
+TABLES = (
+    "benchmark_data.points, benchmark_data.point_keys, benchmark_data.awaited, benchmark_data.batches,"
+    " benchmark_data.stale_hours"
+)
+
+
+def facts(number: int) -> Facts:
+    """A task that isn't judged yet: a record of about 5 kB."""
+    trace = random.Random(number).getrandbits(127)
+    everything = whole(trace, task_id=f"task-{number:08}", start=NOON + number * SECOND / 100)
+    return msgspec.structs.replace(everything, tool_calls=(), evaluations=())
 
 
 async def seconds(work: Callable[[], Awaitable[None]]) -> float:
@@ -36,10 +46,9 @@ async def seconds(work: Callable[[], Awaitable[None]]) -> float:
     return time.perf_counter() - start
 
 
-async def measure(url: str, count: int) -> None:
+async def measure(url: str, count: int, prepare_threshold: int | None) -> None:
     """Print one line for each size of a batch."""
-    await migrate(url)
-    tasks = [closed(whole(n, task_id=f"task-{n:08}", start=NOON + n * SECOND / 100)) for n in range(1, count + 1)]
+    tasks = [closed(facts(number)) for number in range(1, count + 1)]
     guarded = {}
     for each in tasks:
         id_ = point_id(each.sealed.trace_id, each.sealed.span_id)
@@ -48,7 +57,9 @@ async def measure(url: str, count: int) -> None:
     rows = [row(found.point) for found in guarded.values()]
     size = statistics.mean(len(each[-1].obj) for each in rows)
     print(f"{count} records of {size:.0f} bytes of JSON; rows a second, median of {ROUNDS} rounds")
-    async with opened(url, revise=lambda id_, _facts, _revision: guarded[id_]) as store:
+    collect_seldom()
+    rules = {"revise": lambda id_, _facts, _revision: guarded[id_]}
+    async with opened(url, prepare_threshold=prepare_threshold, **rules) as store:
         for length in BATCHES:
             parts = range(0, count, length)
 
@@ -67,16 +78,24 @@ async def measure(url: str, count: int) -> None:
                 without = await seconds(bare)
                 await execute(store, f"TRUNCATE {TABLES}")
                 taken.append((without, await seconds(apply)))
-            copied = count / statistics.median(each[0] for each in taken)
-            applied = count / statistics.median(each[1] for each in taken)
-            print(f"batches of {length:4}: bare COPY {copied:6.0f}, store {applied:6.0f}, ratio {applied / copied:.2f}")
+            copied, applied = (count / statistics.median(each) for each in zip(*taken, strict=True))
+            ratios = sorted(without / stored for without, stored in taken)
+            print(
+                f"batches of {length:4}: bare COPY {copied:6.0f}, store {applied:6.0f}, ratio {applied / copied:.2f}"
+                f" ({ratios[0]:.2f} to {ratios[-1]:.2f})",
+                flush=True,
+            )
 
 
-def main(count: int) -> None:
+def main() -> None:
     """Measure on a server of the benchmark's own, with its disk synced as in use."""
-    with reachable_folder() as folder, EmbeddedServer(folder / "postgres") as server:
-        asyncio.run(measure(server.url, count))
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.store")
+    parser.add_argument("--tasks", type=int, default=4000, help="how many (default: %(default)s)")
+    parser.add_argument("--server", default="embedded", help=f"{SERVERS} (default: embedded)")
+    arguments = parser.parse_args()
+    with database(arguments.server) as url:
+        uvloop.run(measure(url, arguments.tasks, None if arguments.server == "community" else 5))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 4000)
+    main()

@@ -14,6 +14,7 @@ import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import unquote
 
@@ -146,8 +147,8 @@ class ApacheServer:
 
 
 @contextmanager
-def running_apache(made: Path) -> Iterator[ApacheServer]:
-    """A server of its own on the loopback address, for a block."""
+def running_apache(made: Path, settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[ApacheServer]:
+    """A server of its own on the loopback address, for a block; `settings` are PostgreSQL's, over those of tests."""
     with reachable_folder() as folder:
         programs = _place(made, folder / "programs")
         cluster, log = folder / "cluster", folder / "initdb.log"
@@ -157,7 +158,7 @@ def running_apache(made: Path) -> Iterator[ApacheServer]:
         with lock.held(timeout=0):
             make_cluster(cluster, account, programs, log, keeps=lock, sync=False)
         [port] = free_ports(1)
-        configure(cluster, account, _SETTINGS, port=port, socket_directory=folder)
+        configure(cluster, account, {**_SETTINGS, **settings}, port=port, socket_directory=folder)
         server = ApacheServer(cluster, port)
         owner = f"{account.uid}:{account.gid}" if account.other else ""
         # SIGINT is what PostgreSQL takes for: end now, and end well.

@@ -8,16 +8,21 @@ from uuid import UUID
 
 import msgspec
 from support.facts import batch, closed, evaluation, late, many, revise, whole
-from support.store import assert_balanced, counts, id_of, opened
+from support.store import assert_balanced, counts, id_of
 
 from collector_processor.model.facts import Facts
 from collector_processor.model.stages import GuardedPoint
 from collector_processor.store.writing import _PAGE
 
+COPYING = (
+    "SELECT FROM pg_stat_activity"
+    " WHERE datname = current_database() AND state = 'active' AND query LIKE '%COPY benchmark_data.points%'"
+    " AND pid <> pg_backend_pid()"
+)
 TASKS = 2 * _PAGE + _PAGE // 2
 
 
-def test_every_task_of_a_large_batch_finds_its_way(run, url, rows):
+def test_every_task_of_a_large_batch_finds_its_way(run, open_store, rows):
     """Every third exists without its evaluation, every fourth of the others is unfit, some await their task."""
     whole_ones = {number: whole(number, task_id=f"t-{number}") for number in range(1, TASKS + 1)}
     known = {number for number in whole_ones if number % 3 == 0}
@@ -30,7 +35,7 @@ def test_every_task_of_a_large_batch_finds_its_way(run, url, rows):
         return revise(id_, facts, revision)
 
     async def store_all() -> Any:
-        async with opened(url, revise=picky) as store:
+        async with open_store(revise=picky) as store:
             before = [msgspec.structs.replace(whole_ones[number], evaluations=()) for number in sorted(known)]
             await store.apply(batch(*map(closed, before)))
             some = [closed(facts) for facts in whole_ones.values()]
@@ -57,12 +62,12 @@ def test_every_task_of_a_large_batch_finds_its_way(run, url, rows):
     assert_balanced(rows)
 
 
-def test_two_large_batches_of_the_same_tasks_take_turns(run, url, rows):
+def test_two_large_batches_of_the_same_tasks_take_turns(run, open_store, rows, full_server):
     """In opposite order, at the same time: neither waits for the other for ever, and each span is stored once."""
     tasks = list(many(TASKS))
 
     async def both() -> list[Any]:
-        async with opened(url, name="first") as first, opened(url, name="second") as second:
+        async with open_store(name="first") as first, open_store(name="second") as second:
             return [*await asyncio.gather(first.apply(batch(*tasks)), second.apply(batch(*reversed(tasks))))]
 
     applied = run(both())
@@ -73,7 +78,7 @@ def test_two_large_batches_of_the_same_tasks_take_turns(run, url, rows):
     assert_balanced(rows)
 
 
-def test_the_next_page_is_folded_while_the_server_writes_this_one(run, url, rows):
+def test_the_next_page_is_folded_while_the_server_writes_this_one(run, open_store, rows, full_server):
     """Seen from within the folding of the first and the last task of each page."""
     folded = 0
     copying: list[int] = []
@@ -81,12 +86,12 @@ def test_the_next_page_is_folded_while_the_server_writes_this_one(run, url, rows
     def watched(id_: UUID, facts: Facts, revision: int) -> GuardedPoint:
         nonlocal folded
         if folded % _PAGE in {0, _PAGE - 1}:
-            copying.append(len(rows("SELECT FROM pg_stat_progress_copy WHERE datname = current_database()")))
+            copying.append(len(rows(COPYING)))
         folded += 1
         return revise(id_, facts, revision)
 
     async def store_all() -> None:
-        async with opened(url, revise=watched) as store:
+        async with open_store(revise=watched) as store:
             await store.apply(batch(*many(2 * _PAGE)))
 
     run(store_all())
