@@ -10,7 +10,7 @@ import pytest
 from support.spans import Piece, request
 
 from collector_processor.app import front as fronts
-from collector_processor.app.front import SECOND, Front
+from collector_processor.app.front import SECOND, Front, Waiting
 from collector_processor.config import Settings
 from collector_processor.forward.messages import spans_of
 from collector_processor.model.stages import Applied, Departure, Signal
@@ -22,7 +22,7 @@ class Running:
     def __init__(self, folder: Path, **settings: int) -> None:
         self.now = 1_760_000_000
         self.loop = asyncio.new_event_loop()
-        self.sealed: list = []
+        self.sealed: list[Waiting] = []
         self.departed: list[Departure] = []
         given = Settings(data_dir=folder, flush_interval=0.1, **settings)
         self.front = Front(given, self.sealed.extend, lambda: self.now * SECOND, self.departed.extend)
