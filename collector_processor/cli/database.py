@@ -78,7 +78,9 @@ def _check(options: argparse.Namespace) -> int:
         ("extensions", ", ".join(f"{name} {version}" for name, version in found.extensions.items()) or "none"),
         ("schema", f"version {found.schema_version} of {found.known_version}"),
         ("compression of large values", found.compression),
+        *found.in_use.items(),
         *(("missing", words) for words in found.missing),
+        *([("a higher tier has", found.beyond)] if found.beyond else []),
     ]
     print_table(("what", "found"), rows)
     return 1 if found.missing else 0

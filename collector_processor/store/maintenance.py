@@ -134,11 +134,11 @@ async def _retire(connection: Connection, lifetimes: Lifetimes, now: datetime) -
 
 
 async def _retire_records(connection: Connection, before: datetime) -> Retired:
-    chunks: list[_Chunk] = []
+    chunks: list[Chunk] = []
     chunked = await read_tier(connection) is not Tier.POSTGRESQL
     if chunked:
         rows = await (await connection.execute(statement("old_chunks"), {"before": before})).fetchall()
-        chunks = [_Chunk(**row) for row in rows]
+        chunks = [Chunk(**row) for row in rows]
         before = outside(before, chunks)
     await connection.execute(statement("advance_horizon"), {"horizon": before})
     records = 0
@@ -157,20 +157,22 @@ async def _retire_records(connection: Connection, before: datetime) -> Retired:
     return Retired(records, int(waiting["expired"]) if waiting else 0)
 
 
-class _Chunk(NamedTuple):
+class Chunk(NamedTuple):
+    """A chunk of records, named as SQL names it, and the time it is for."""
+
     chunk: str
     range_start: datetime
     range_end: datetime
 
 
-def outside(moment: datetime, chunks: Iterable[_Chunk]) -> datetime:
+def outside(moment: datetime, chunks: Iterable[Chunk]) -> datetime:
     """The last midnight up to that moment which no chunk straddles, as after a change of their interval."""
     while straddled := [each for each in chunks if each.range_start < moment < each.range_end]:
         moment = midnight(straddled[0].range_start)
     return moment
 
 
-async def _drop(connection: Connection, chunk: _Chunk) -> int:
+async def _drop(connection: Connection, chunk: Chunk) -> int:
     async with connection.transaction():
         await connection.execute(statement("begin_retirement"))
         await connection.execute(statement("close_chunk"), {"chunk": chunk.chunk})

@@ -23,6 +23,13 @@ def test_check_says_what_is_missing_and_migrate_mends_it(run: Run) -> None:
     assert "missing" not in after.out
 
 
+def test_maintain_settles_and_retires(run: Run) -> None:
+    run("database", "migrate")
+    assert run("database", "maintain", "--json").json == {"settled_hours": 0, "records": 0, "spans_waiting": 0}
+    assert "settled 0 hours of statistics\nretired 0 records" in run("database", "maintain").out
+    assert "settled last 2" in run("database", "check").out
+
+
 def test_url_is_whole(run: Run, postgres_url: str) -> None:
     assert run("database", "url").out.strip() == postgres_url
 

@@ -200,3 +200,36 @@ def test_two_processes_at_once_with_chunks(timescale_apache_url):
         f"{migration.version:04}_{migration.name}" for migration in migrations()
     ]
     assert asyncio.run(check(timescale_apache_url)).missing == ()
+
+
+def test_check_says_what_is_in_use_and_what_is_not(database):
+    with database() as url:
+        assert asyncio.run(check(url)).in_use == {}
+        asyncio.run(migrate(url))
+        fill(url, 3)
+        found = asyncio.run(check(url))
+        assert found.missing == ()
+        assert found.in_use["statistics"] == "2 hours to settle, settled last never"
+        assert found.in_use["records"].startswith("kept from the first on")
+        if found.tier == "postgresql":
+            assert found.beyond is not None
+            assert "CREATE EXTENSION timescaledb" in found.beyond
+            return
+        with_columns = ", columnstore on: 0 compressed" if found.tier == "timescaledb" else ""
+        assert found.in_use["hypertable points"] == f"chunks of 1 day: 1{with_columns}"
+        if found.tier == "timescaledb":
+            assert found.beyond is None
+            assert found.in_use["policy compression"] == "after 7 days (2 jobs)"
+            assert found.in_use["policy retention"] == "after 730 days (4 jobs)"
+            assert found.in_use["continuous aggregates"].count("aggregate") == 4
+
+
+def test_check_tells_of_an_extension_that_came_later(timescale_apache):
+    with temporary_database(timescale_apache, template="template1") as url:
+        asyncio.run(migrate(url))
+        superuser = urlsplit(timescale_apache.superuser_url)._replace(path=urlsplit(url).path).geturl()
+        with connected(superuser) as connection:
+            connection.execute("CREATE EXTENSION timescaledb")
+        assert asyncio.run(check(url)).missing == ("hypertables: run `otel-benchmark database migrate`",)
+        asyncio.run(migrate(url))
+        assert asyncio.run(check(url)).missing == ()

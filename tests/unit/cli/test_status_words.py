@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from collector_processor.app.admin import Health, State
-from collector_processor.app.status import Collection, Database, Equation, Journal, Off, Place, Status
+from collector_processor.app.status import Collection, Database, Equation, Journal, Maintenance, Off, Place, Status
 from collector_processor.cli import main
 from collector_processor.errors import ControlError
 
@@ -34,7 +34,14 @@ STATUS = Status(
         sealed_tasks=40,
         oldest_open_task_seconds=90.0,
     ),
-    database=Database(url="postgresql://o:***@h/db", tier=None, up=False, lag_seconds=300.0, error="refused"),
+    database=Database(
+        url="postgresql://o:***@h/db",
+        tier=None,
+        up=False,
+        lag_seconds=300.0,
+        error="refused",
+        maintenance=Maintenance(stale_hours=2, settled_at="2026-11-22T12:00:00.123456+00:00", error="locked"),
+    ),
     collection=Collection(),
     equations=(BALANCED, EMPTY),
     off=(Off(what="tenants", why="no key"),),
@@ -68,6 +75,8 @@ def test_words(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
         ["sealed", "40 tasks and late parts in 4 batches"],
         ["database", "DOWN (refused), 5 min behind"],
         ["postgresql://o:***@h/db"],
+        ["maintenance", "2 hours of statistics to settle, settled 2026-11-22T12:00:00Z"],
+        ["FAILED,", "it will be tried again: locked"],
         ["journal", "spans  balances"],
         ["received", "10 = open 9 + rejected 1"],
         ["records", "balances"],

@@ -53,6 +53,9 @@ def test_the_file_may_be_named_by_the_environment(tmp_path: Path) -> None:
     [
         ("grace", "1m", 60.0),
         ("max_task_age", "7d", 604800.0),
+        ("retain_records", "30d", 2592000.0),
+        ("retain_records", "never", None),
+        ("compress_after", "0", None),
         ("clock_skew", "1.5s", 1.5),
         ("journal_max_bytes", "1.5GiB", 3 << 29),
         ("max_task_bytes", "4096B", 4096),
@@ -77,6 +80,8 @@ def test_an_empty_variable_counts_as_unset() -> None:
     ("name", "text", "words"),
     [
         ("grace", "10", "a duration such as 250ms"),
+        ("retain_records", "1h", "from 1d to 36500d, or never"),
+        ("chunk_interval", "never", "from 1h to 90d"),
         ("grace", "61s", "from 0s to 60s"),
         ("grace", "-1s", "a duration"),
         ("grace", "nans", "a duration"),
