@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from uuid import UUID
 
 import msgspec
@@ -58,22 +59,12 @@ async def write_points(
     connection: Connection,
     merges: Mapping[UUID, Merged],
     held: Mapping[UUID, Held],
-    *,
-    written: Mapping[UUID, Key | None] | None = None,
-    meanwhile: Callable[[], object] = lambda: None,
+    written: Mapping[UUID, Key | None] = MappingProxyType({}),
 ) -> None:
-    """Write what merging gave.
-
-    `held` are the points that exist, `written` the key rows that stand there already. `meanwhile` is called after each
-    record that was sent, for work that can be done while the server writes.
-    """
-    written = written or {}
+    """Write what merging gave; `held` are the points that exist, `written` the key rows that stand there already."""
     keys = [merged.key for id_, merged in merges.items() if merged.key and merged.key != written.get(id_)]
     if keys:
         await connection.execute(statement("update_keys"), _columns(keys))
-    awaited = {id_: merged.awaited.decode() for id_, merged in merges.items() if merged.awaited is not None}
-    if awaited:
-        await connection.execute(statement("keep_awaited"), {"ids": [*awaited], "facts": [*awaited.values()]})
     arrived = [id_ for id_, merged in merges.items() if merged.record and id_ in held and held[id_].state == AWAITED]
     if arrived:
         await connection.execute(statement("drop_awaited"), {"ids": arrived})
@@ -81,25 +72,38 @@ async def write_points(
     if replaced:
         async with connection.cursor() as cursor:
             await cursor.executemany(statement("delete_points"), replaced)
-    records = [merged.record for merged in merges.values() if merged.record]
-    if records:
-        await _copy(connection, records, meanwhile)
-        # One of each hour is enough.
-        times = {record.timestamp[:13]: record.timestamp for record in records}
-        await connection.execute(statement("mark_stale"), {"timestamps": [*map(instant, times.values())]})
+    await mark_stale(connection, await write_new(connection, merges))
 
 
-async def _copy(connection: Connection, records: list[BenchmarkDataPoint], meanwhile: Callable[[], object]) -> None:
+async def write_new(
+    connection: Connection, merges: Mapping[UUID, Merged], meanwhile: Callable[[], object] = lambda: None
+) -> list[str]:
+    """Write what has no row yet; returns the times of the records, which make their hours stale.
+
+    `meanwhile` is called after each record that was sent, for work that can be done while the server writes.
+    """
+    awaited = {id_: merged.awaited.decode() for id_, merged in merges.items() if merged.awaited is not None}
+    if awaited:
+        await connection.execute(statement("keep_awaited"), {"ids": [*awaited], "facts": [*awaited.values()]})
     # Neighbours in time are neighbours on disk, and fall into one chunk.
-    records.sort(key=_timestamp)
+    records = sorted((merged.record for merged in merges.values() if merged.record), key=_timestamp)
+    if records:
+        await copy_rows(connection, _rows(records, meanwhile))
+    return [record.timestamp for record in records]
 
-    def rows() -> Iterable[tuple[object, ...]]:
-        # Made as they are sent: the server writes one while the next is encoded.
-        for record in records:
-            yield row(record)
-            meanwhile()
 
-    await copy_rows(connection, rows())
+def _rows(records: Iterable[BenchmarkDataPoint], meanwhile: Callable[[], object]) -> Iterator[tuple[object, ...]]:
+    # Made as they are sent: the server writes one while the next is encoded.
+    for record in records:
+        yield row(record)
+        meanwhile()
+
+
+async def mark_stale(connection: Connection, times: Iterable[str]) -> None:
+    """Mark the hours of these times: their statistics have to be computed anew."""
+    one_each = {time[:13]: time for time in times}
+    if one_each:
+        await connection.execute(statement("mark_stale"), {"timestamps": [*map(instant, one_each.values())]})
 
 
 def _timestamp(record: BenchmarkDataPoint) -> str:

@@ -29,7 +29,7 @@ from collector_processor.store.contribution import (
 from collector_processor.store.database import Connection
 from collector_processor.store.joining import find_points, parent_of, stray_of
 from collector_processor.store.merge import Brought, Held, Merged, merge
-from collector_processor.store.points import UnfitError, insert_keys, lock_and_read, write_points
+from collector_processor.store.points import UnfitError, insert_keys, lock_and_read, mark_stale, write_new, write_points
 from collector_processor.store.rows import instant
 from collector_processor.store.statements import statement
 from collector_processor.store.tally import Tally
@@ -89,7 +89,7 @@ async def write(connection: Connection, work: Work, rules: Rules) -> tuple[Tally
         firsts = list(folding)
         new = await _insert_new(connection, firsts)
     else:
-        firsts = await _write_new(connection, folding, tally)
+        firsts = await _write_first(connection, folding, tally)
     shares = {first.share.id: first.share for first in firsts}
     places = await find_points(connection, strays, passed, shares.values(), rules.clock_skew)
     brought = _sort(shares, arriving, waiting, places)
@@ -101,7 +101,7 @@ async def write(connection: Connection, work: Work, rules: Rules) -> tuple[Tally
         else:
             before = held.get(id_)
             merges[id_] = rules.merge(id_, before.key if before else shares[id_].key, before, brings)
-    await write_points(connection, merges, held, written={id_: merged.key for id_, merged in new.items()})
+    await write_points(connection, merges, held, {id_: merged.key for id_, merged in new.items()})
     await _join(connection, places)
 
     tally.orphaned = _weight(stray for stray in arriving if stray.fact.fact_id not in places)
@@ -112,25 +112,21 @@ async def write(connection: Connection, work: Work, rules: Rules) -> tuple[Tally
     return tally, moved
 
 
-async def _write_new(connection: Connection, folding: Iterator[First], tally: Tally) -> list[First]:
+async def _write_first(connection: Connection, folding: Iterator[First], tally: Tally) -> list[First]:
     """Write the points that nobody has yet, page by page, and return the others.
 
     Folding is most of the work: the next page is folded while the server writes this one.
     """
     existing: list[First] = []
     ahead: list[First] = []
+    times: list[str] = []
     while page := [*ahead, *islice(folding, _PAGE - len(ahead))]:
         new = await _insert_new(connection, page)
         existing += [first for first in page if first.share.id not in new]
         ahead.clear()
-        await write_points(
-            connection,
-            new,
-            {},
-            written={id_: merged.key for id_, merged in new.items()},
-            meanwhile=lambda: ahead.extend(islice(folding, 1)),
-        )
+        times += await write_new(connection, new, lambda: ahead.extend(islice(folding, 1)))
         tally.add(*(merged.tally for merged in new.values()))
+    await mark_stale(connection, times)
     return existing
 
 

@@ -43,8 +43,9 @@ def fill(url: str, population: Population) -> None:
     """Generate and maintain."""
     start = time.perf_counter()
     for count in generate(url, population):
-        print(f"\r{count:,} points", end="", flush=True)
-    print(f" in {time.perf_counter() - start:.0f} s", flush=True)
+        if sys.stdout.isatty():
+            print(f"\r{count:,} points", end="", flush=True)
+    print(f"\r{population.points:,} points made in {time.perf_counter() - start:.0f} s", flush=True)
     start = time.perf_counter()
     hours = asyncio.run(settle(url))
     print(f"{hours:,} hours settled in {time.perf_counter() - start:.0f} s", flush=True)
