@@ -77,7 +77,9 @@ def test_health_readiness_and_metrics_are_answered(processor):
     assert processor.admin("/elsewhere").status == 404
 
 
-def test_commands_reach_the_running_processor(processor):
+def test_commands_reach_the_running_processor(new_processor):
+    processor = new_processor(GRACE="1m")
+    processor.start()
     mine = whole_task()
     processor.send(*mine.spans)
     flushed = processor.run("flush", "--json")
