@@ -30,7 +30,7 @@ batches_of_portions = st.lists(st.lists(st.sampled_from([*PORTIONS]), min_size=1
 
 
 @pytest.mark.timeout(300)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches_of_portions)
 def test_the_record_is_the_fold_of_all_that_came(run, store, rows, names):
     run(execute(store, f"TRUNCATE {', '.join(f'benchmark_data.{table}' for table in TABLES)}"))
