@@ -27,6 +27,9 @@ async def insert_keys(connection: Connection, keys: Collection[Key]) -> frozense
     if not keys:
         return frozenset()
     rows = await connection.execute(statement("insert_keys"), _columns(keys))
+    if rows.rowcount == len(keys):
+        # Mostly nobody had any of them, and a thousand ids needn't be read.
+        return frozenset(key.id for key in keys)
     return frozenset(each["id"] for each in await rows.fetchall())
 
 

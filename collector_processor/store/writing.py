@@ -211,8 +211,8 @@ async def _related_strays(
     rows = await connection.execute(
         statement("related_strays"),
         {
-            "trace_ids": sorted({share.key.trace_id for share in shares}),
-            "task_ids": sorted({task.task_id for task in tasks if task and task.task_id is not None}),
+            "trace_ids": [*{share.key.trace_id for share in shares}],
+            "task_ids": [*{task.task_id for task in tasks if task and task.task_id is not None}],
         },
     )
     waiting: list[Stray] = []
