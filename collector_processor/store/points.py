@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -16,6 +17,9 @@ from collector_processor.store.database import Connection
 from collector_processor.store.merge import AWAITED, Held, Key, Merged
 from collector_processor.store.rows import COLUMN_TYPES, instant, row
 from collector_processor.store.statements import statement
+
+_BURST: Final = 50
+"""Records that are sent before other work is done: as many as sockets hold, so that the server has something to do."""
 
 
 class UnfitError(Exception):
@@ -79,11 +83,12 @@ async def write_points(
 
 
 async def write_new(
-    connection: Connection, merges: Mapping[UUID, Merged], meanwhile: Callable[[], object] = lambda: None
+    connection: Connection, merges: Mapping[UUID, Merged], meanwhile: Callable[[int], object] = lambda _: None
 ) -> list[str]:
     """Write what has no row yet; returns the times of the records, which make their hours stale.
 
-    `meanwhile` is called after each record that was sent, for work that can be done while the server writes.
+    `meanwhile` is called after every few records that were sent, with their number, for work that can be done while the
+    server writes.
     """
     awaited = {id_: merged.awaited.decode() for id_, merged in merges.items() if merged.awaited is not None}
     if awaited:
@@ -95,11 +100,12 @@ async def write_new(
     return [record.timestamp for record in records]
 
 
-def _rows(records: Iterable[BenchmarkDataPoint], meanwhile: Callable[[], object]) -> Iterator[tuple[object, ...]]:
-    # Made as they are sent: the server writes one while the next is encoded.
-    for record in records:
-        yield row(record)
-        meanwhile()
+def _rows(records: Sequence[BenchmarkDataPoint], meanwhile: Callable[[int], object]) -> Iterator[tuple[object, ...]]:
+    # Made as they are sent: the server writes some while the next are encoded.
+    for first in range(0, len(records), _BURST):
+        some = records[first : first + _BURST]
+        yield from map(row, some)
+        meanwhile(len(some))
 
 
 async def mark_stale(connection: Connection, times: Iterable[str]) -> None:

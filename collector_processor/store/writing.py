@@ -34,7 +34,7 @@ from collector_processor.store.rows import instant
 from collector_processor.store.statements import statement
 from collector_processor.store.tally import Tally
 
-_PAGE: Final = 200
+_PAGE: Final = 250
 """New points whose key rows are inserted in one statement, and whose records are copied in one."""
 
 
@@ -124,7 +124,7 @@ async def _write_first(connection: Connection, folding: Iterator[First], tally: 
         new = await _insert_new(connection, page)
         existing += [first for first in page if first.share.id not in new]
         ahead.clear()
-        times += await write_new(connection, new, lambda: ahead.extend(islice(folding, 1)))
+        times += await write_new(connection, new, lambda sent: ahead.extend(islice(folding, sent)))
         tally.add(*(merged.tally for merged in new.values()))
     await mark_stale(connection, times)
     return existing
