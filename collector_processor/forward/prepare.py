@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from google.protobuf.message import DecodeError
-from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 
 from collector_processor.forward.messages import Origin, spans_of
@@ -20,7 +20,9 @@ from collector_processor.forward.select import Selector
 from collector_processor.model.stages import SpanKey, Standing
 
 PIECE_SPANS: Final = 500
-"""Spans of one piece at most. A request is one piece or more, and a backend takes 4 MiB unless told otherwise."""
+PIECE_BYTES: Final = 1 << 20
+"""A piece ends with the span that reaches one of them, the bytes being those of the spans as they came: little is
+added to a copy. A request is one piece or more, and a backend takes 4 MiB unless told otherwise."""
 
 Payloads = Iterable[tuple[bytes, Sequence[int]]]
 """`TracesData` messages, and the positions of the spans that are meant."""
@@ -68,6 +70,8 @@ class Preparer:
         packer = _Packer()
         described: Standing | None = None
         point: list[KeyValue] = []
+        copied: Origin | None = None
+        scope = InstrumentationScope()
         sampled = hidden = undecodable = 0
         for payload, positions in payloads:
             found = 0
@@ -89,7 +93,9 @@ class Preparer:
                     continue
                 if standing is not described:
                     described, point = standing, describe_point(standing)
-                packer.add(origin, self._redactor.span(span, copy_scope(origin.scope), trace_state, point))
+                if origin is not copied:
+                    copied, scope = origin, copy_scope(origin.scope)
+                packer.add(origin, self._redactor.span(span, scope, trace_state, point), len(raw))
             undecodable += len(positions) - found
         return Prepared(packer.pieces(), sampled, hidden, undecodable)
 
@@ -108,12 +114,13 @@ class _Packer:
     def __init__(self) -> None:
         self._pieces: list[Piece] = []
         self._shares: dict[Origin, list[Span]] = {}
-        self._spans = 0
+        self._spans = self._bytes = 0
 
-    def add(self, origin: Origin, copy: Span) -> None:
+    def add(self, origin: Origin, copy: Span, size: int) -> None:
         self._shares.setdefault(origin, []).append(copy)
         self._spans += 1
-        if self._spans >= PIECE_SPANS:
+        self._bytes += size
+        if self._spans >= PIECE_SPANS or self._bytes >= PIECE_BYTES:
             self._pack()
 
     def pieces(self) -> list[Piece]:
@@ -127,4 +134,4 @@ class _Packer:
             target = traces.resource_spans.add(resource=copy_resource(origin.resource))
             target.scope_spans.add(scope=copy_scope(origin.scope), spans=copies)
         self._pieces.append(Piece(traces.SerializeToString(), self._spans))
-        self._shares, self._spans = {}, 0
+        self._shares, self._spans, self._bytes = {}, 0, 0

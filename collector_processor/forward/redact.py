@@ -7,8 +7,8 @@ The copy is built anew from what is allowed, so whatever a sender or a later ver
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
-from typing import Any, Final
+from functools import lru_cache, wraps
+from typing import Any, Final, TypeVar
 
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, InstrumentationScope, KeyValue
@@ -21,6 +21,10 @@ from otel_benchmark import attributes as a
 
 UNNAMED: Final = "span"
 """Name of a foreign span whose scope has none."""
+MAX_REMEMBERED_BYTES: Final = 4096
+"""Of a resource or scope whose copy is remembered."""
+
+_Copy = TypeVar("_Copy")
 
 _NAMED_BY: Final[Mapping[str, str | None]] = {
     a.Kind.TASK: a.TASK_TYPE,
@@ -73,10 +77,10 @@ class Redactor:
             attributes=[*attributes.values(), *point],
             dropped_attributes_count=_bounded(span.dropped_attributes_count + len(span.attributes) - len(attributes)),
             events=[_event(event, EVENTS[event.name]) for event in span.events if event.name in EVENTS],
-            links=[Span.Link(trace_id=link.trace_id, span_id=link.span_id, flags=link.flags) for link in span.links],
-            dropped_links_count=span.dropped_links_count,
+            links=[_link(link) for link in span.links if _is_id(link.trace_id, 16) and _is_id(link.span_id, 8)],
         )
         copy.dropped_events_count = _bounded(span.dropped_events_count + len(span.events) - len(copy.events))
+        copy.dropped_links_count = _bounded(span.dropped_links_count + len(span.links) - len(copy.links))
         copy.status.code = span.status.code
         copy.DiscardUnknownFields()
         return copy
@@ -105,7 +109,18 @@ def describe_point(standing: Standing | None) -> list[KeyValue]:
     return described
 
 
-@lru_cache(maxsize=512)
+def _remembered(copy: Callable[[bytes], _Copy]) -> Callable[[bytes], _Copy]:
+    """Make a copy once of bytes that come again; long ones are not kept, for they stand in nobody's account."""
+    known = lru_cache(maxsize=512)(copy)
+
+    @wraps(copy)
+    def remembered(raw: bytes) -> _Copy:
+        return known(raw) if len(raw) <= MAX_REMEMBERED_BYTES else copy(raw)
+
+    return remembered
+
+
+@_remembered
 def copy_resource(raw: bytes) -> Resource:
     """Copy a resource from its bytes; one that can't be decoded gives an empty one. The result is shared."""
     try:
@@ -119,7 +134,7 @@ def copy_resource(raw: bytes) -> Resource:
     return copy
 
 
-@lru_cache(maxsize=512)
+@_remembered
 def copy_scope(raw: bytes) -> InstrumentationScope:
     """Copy an instrumentation scope from its bytes: name and version. The result is shared."""
     try:
@@ -153,6 +168,15 @@ def _event(event: Any, forms: Mapping[str, Form]) -> Span.Event:
         attributes=attributes.values(),
         dropped_attributes_count=_bounded(left_out),
     )
+
+
+def _link(link: Any) -> Span.Link:
+    return Span.Link(trace_id=link.trace_id, span_id=link.span_id, flags=link.flags)
+
+
+def _is_id(value: bytes, size: int) -> bool:
+    """Whether these bytes can be an id: others may hold text, and backends refuse a whole request for one of them."""
+    return len(value) in {0, size}
 
 
 def _name(name: str, attributes: Mapping[str, KeyValue], scope: InstrumentationScope) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.sdk.trace import TracerProvider
 from servers.jaeger import Jaeger
+from support import lifecycle
 from support.backend import Backend
+from support.forwarding import own, wait_for_account
 from support.processor import wait_until
 
 from otel_benchmark import attributes as a
@@ -114,6 +118,18 @@ def test_a_task_is_read_back_from_jaeger(jaeger: Jaeger, forwarding, plugin, pro
             row["valid"],
         )
     assert tags(spans["task research"])[a.TENANT_HASH] == row["record"]["tenantId"]
+    processor.stop()
+
+
+def test_what_jaeger_cannot_take_harms_nothing(jaeger: Jaeger, forwarding):
+    """It refuses a request for a link's id of a wrong length, and can't show a trace with a number that is none."""
+    processor = forwarding(Backend("grpc", f"http://{jaeger.otlp_grpc}"))
+    link = Span.Link(trace_id=SECRET.encode(), span_id=b"s")
+    sent = own(lifecycle.task(attributes={a.TASK_REWARD: math.nan}, links=[link]), lifecycle.route())
+    processor.send(*sent.spans)
+    processor.flush()
+    assert wait_for_account(processor, 2).sent == 2
+    wait_until(lambda: len((jaeger.trace(sent.trace_id.hex()) or {"spans": []})["spans"]) == 2)
     processor.stop()
 
 

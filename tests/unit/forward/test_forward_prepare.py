@@ -8,7 +8,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 from support.backend import attributes_of
 from support.lifecycle import TRACE, execution, foreign, payload, span, span_id, task, tool_call
 
-from collector_processor.forward.prepare import PIECE_SPANS, Preparer, fact_ids
+from collector_processor.forward.prepare import PIECE_BYTES, PIECE_SPANS, Preparer, fact_ids
 from collector_processor.forward.redact import Redactor
 from collector_processor.forward.select import Selector
 from collector_processor.model.stages import Keep, Standing
@@ -81,6 +81,13 @@ def test_a_large_task_is_cut():
     prepared = prepare((payload(many), tuple(range(len(many)))))
     assert [piece.spans for piece in prepared.pieces] == [PIECE_SPANS, PIECE_SPANS, 1]
     assert len(spans(prepared)) == len(many)
+
+
+def test_a_task_of_large_spans_is_cut():
+    many = [span(number, "x", {"body": "x" * (PIECE_BYTES // 2)}) for number in range(1, 4)]
+    prepared = prepare((payload(many), (0, 1, 2)))
+    assert [piece.spans for piece in prepared.pieces] == [2, 1]
+    assert len(spans(prepared)) == 3
 
 
 def test_identities_of_spans():

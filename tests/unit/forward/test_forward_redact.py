@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from functools import partial
 
@@ -26,7 +27,13 @@ from support.lifecycle import (
 )
 
 from collector_processor.forward.allowed import EVENTS, MAX_TEXT, RESOURCE, SPAN
-from collector_processor.forward.redact import Redactor, copy_resource, copy_scope, describe_point
+from collector_processor.forward.redact import (
+    MAX_REMEMBERED_BYTES,
+    Redactor,
+    copy_resource,
+    copy_scope,
+    describe_point,
+)
 from collector_processor.guard.tenants import hashed
 from collector_processor.model.stages import Standing
 from otel_benchmark import attributes as a
@@ -149,6 +156,21 @@ def test_no_text_leaves_wherever_it_stands():
     assert left.trace_state == "ot=th:0"
 
 
+def test_a_link_that_is_none_stays():
+    """Its ids could be any bytes, and a backend that reads them refuses the request with all that stands beside."""
+    good = Span.Link(trace_id=b"t" * 16, span_id=b"s" * 8, flags=1)
+    bad = [Span.Link(trace_id=SECRET.encode(), span_id=b"s" * 8), Span.Link(trace_id=b"t" * 16, span_id=b"s" * 7)]
+    left = copy(task(links=[*bad, good], dropped_links_count=1))
+    assert list(left.links) == [good]
+    assert left.dropped_links_count == 3
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_what_is_no_finite_number_stays(number):
+    attributes = {a.TASK_REWARD: number, a.ROUTING_CANDIDATE_SCORES: [0.5, number], a.TASK_ATTEMPT: 2}
+    assert attributes_of(copy(task(attributes=attributes))).keys() & attributes.keys() == {a.TASK_ATTEMPT}
+
+
 def test_the_copy_tells_how_much_stayed():
     left = copy(task(attributes={"x": 1, "y": 2}, events=[event("note", {}), event(a.TURN_EVENT, {"z": 1})]))
     assert (left.dropped_attributes_count, left.dropped_events_count) == (2, 1)
@@ -235,6 +257,17 @@ def test_of_a_scope_name_and_version_leave():
     assert copy_scope(scope.SerializeToString()) == InstrumentationScope(name="lib", version="1")
     assert copy_scope(InstrumentationScope(name=f"a\n{SECRET}").SerializeToString()) == InstrumentationScope()
     assert copy_scope(b"\xff\xff") == InstrumentationScope()
+
+
+def test_a_long_resource_is_not_remembered():
+    """What is remembered counts as nobody's memory."""
+
+    def is_remembered(size: int) -> bool:
+        raw = Resource(attributes=key_values({"x": "x" * size})).SerializeToString()
+        return copy_resource(raw) is copy_resource(raw)
+
+    assert is_remembered(10)
+    assert not is_remembered(MAX_REMEMBERED_BYTES)
 
 
 _VALUES = st.recursive(
