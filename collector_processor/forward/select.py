@@ -65,8 +65,8 @@ def threshold_of(ratio: float, precision: int = PRECISION) -> int:
     if ratio <= 0:
         return NEVER
     exact = NEVER - round(Fraction(ratio) * NEVER)
-    # Leading digits f tell small ratios apart by nothing: they don't count.
-    digits = min(DIGITS, precision + math.frexp(ratio)[1] // -4)
+    # Leading digits f tell small ratios apart by nothing, and leading zeros those near 1: they don't count.
+    digits = min(DIGITS, precision + max(math.frexp(share)[1] // -4 for share in (ratio, 1 - ratio)))
     unit = 1 << 4 * (DIGITS - digits)
     return min((exact + unit // 2) // unit * unit, NEVER - 1)
 

@@ -45,8 +45,10 @@ def test_thresholds_of_the_specification(n, expected):
 
 @given(st.floats(2**-40, 1))
 def test_a_ratio_is_kept_to_four_digits(ratio):
-    probability = (NEVER - threshold_of(ratio)) / NEVER
-    assert probability == pytest.approx(ratio, rel=2**-4, abs=2**-16)
+    """Be it small or near 1: neither the share that is kept nor the one that is rejected is rounded to nothing."""
+    threshold = threshold_of(ratio)
+    assert (NEVER - threshold) / NEVER == pytest.approx(ratio, rel=2**-11)
+    assert threshold / NEVER == pytest.approx(1 - ratio, rel=2**-11, abs=2**-53)
 
 
 def test_nothing_is_kept_by_a_ratio_of_zero():
