@@ -100,12 +100,15 @@ class Sender:
                 if not error.transient:
                     self._tally.drop(Drop.REFUSED, spans)
                     return
-                wait = error.retry_after if error.retry_after is not None else pause
-                if self._finishing.is_set() or time.monotonic() + wait > deadline:
+                left = deadline - time.monotonic()
+                if self._finishing.is_set() or left <= 0:
                     self._tally.drop(Drop.UNREACHABLE, spans)
                     return
+                wait = error.retry_after if error.retry_after is not None else pause
                 # A backend's own time is a lower bound, so that only more is added to it.
                 wait *= random.uniform(1.0, 1.3) if error.retry_after is not None else random.uniform(0.7, 1.3)  # noqa: S311 - spreads senders, guards nothing
+                # One that asks for more than we have isn't sent the next request at once in place of this one.
+                wait = min(wait, left)
                 pause = min(pause * 2, LAST_PAUSE)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._finishing.wait(), wait)

@@ -199,6 +199,14 @@ def test_a_request_that_is_never_taken_is_given_up(started, monkeypatch):
     assert len(started.seen) == 1
 
 
+def test_who_asks_for_more_time_than_there_is_gets_what_there_is(started, monkeypatch):
+    """Else each request would be dropped at once and the next one sent, to somebody who wants to be left alone."""
+    monkeypatch.setattr(send, "GIVE_UP_SECONDS", 0.2)
+    started.otherwise = BUSY._replace(retry_after=3600.0)
+    assert dict(run(started)[0].dropped) == {Drop.UNREACHABLE: 1}
+    assert len(started.seen) >= 2, "it was tried again at the end"
+
+
 def test_nobody_listens(protocol):
     with backend(protocol) as gone:
         pass
