@@ -7,7 +7,7 @@ at every moment. Statistics of records that are gone stay.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from collector_processor.store.database import Connection, translated
 from collector_processor.store.migrations import connect
 from collector_processor.store.statements import statement
-from collector_processor.store.tiers import Lifetimes, Tier, read_tier
+from collector_processor.store.tiers import Lifetimes, Tier, used_tier
 
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
@@ -53,7 +53,12 @@ async def retire(url: str, lifetimes: Lifetimes, now: datetime) -> Retired:
         async with await connect(url) as connection:
             await _settle(connection)
             async with _alone(connection) as alone:
-                return await _retire(connection, lifetimes, now) if alone else Retired()
+                if not alone:
+                    return Retired()
+                # Another maintainer may have kept us from settling, and what isn't settled now never will be.
+                while await _settle_page(connection) == _PAGE:
+                    pass
+                return await _retire(connection, lifetimes, now)
 
 
 @asynccontextmanager
@@ -88,7 +93,7 @@ async def _settle_page(connection: Connection) -> int:
     stale = await (await connection.execute(statement("read_stale"), {"page": _PAGE})).fetchall()
     hours: list[datetime] = [row["hour"] for row in stale if row["living"]]
     days = sorted({midnight(hour) for hour in hours})
-    community = await read_tier(connection) is Tier.COMMUNITY
+    community = await used_tier(connection) is Tier.COMMUNITY
     if community:
         for unit, moments, period in (("hourly", hours, HOUR), ("daily", days, DAY)):
             for since, until in ranges(moments, period):
@@ -135,7 +140,7 @@ async def _retire(connection: Connection, lifetimes: Lifetimes, now: datetime) -
 
 async def _retire_records(connection: Connection, before: datetime) -> Retired:
     chunks: list[Chunk] = []
-    chunked = await read_tier(connection) is not Tier.POSTGRESQL
+    chunked = await used_tier(connection) is not Tier.POSTGRESQL
     if chunked:
         rows = await (await connection.execute(statement("old_chunks"), {"before": before})).fetchall()
         chunks = [Chunk(**row) for row in rows]
@@ -150,8 +155,9 @@ async def _retire_records(connection: Connection, before: datetime) -> Retired:
         while hour := await _oldest_hour(connection, before):
             records += await _delete(connection, min(hour + HOUR, before))
     async with connection.transaction():
+        await connection.execute(statement("begin_retirement"))
         if chunked:
-            samples = {"relation": "benchmark_data.deep_samples", "before": before}
+            samples = {"relation": "benchmark_data.deep_samples", "since": None, "before": before}
             await connection.execute(statement("drop_chunks"), samples)
         waiting = await (await connection.execute(statement("expire_waiting"), {"before": before})).fetchone()
     return Retired(records, int(waiting["expired"]) if waiting else 0)
@@ -176,10 +182,10 @@ async def _drop(connection: Connection, chunk: Chunk) -> int:
     async with connection.transaction():
         await connection.execute(statement("begin_retirement"))
         await connection.execute(statement("close_chunk"), {"chunk": chunk.chunk})
-        records = await _expire_keys(connection, chunk.range_end)
-        await connection.execute(
-            statement("drop_chunks"), {"relation": "benchmark_data.points", "before": chunk.range_end}
-        )
+        # Nothing older: a chunk that came in the meantime, for a task that is late, isn't closed.
+        between = {"since": chunk.range_start, "before": chunk.range_end}
+        records = await _expire_keys(connection, between)
+        await connection.execute(statement("drop_chunks"), {"relation": "benchmark_data.points", **between})
     return records
 
 
@@ -193,14 +199,14 @@ async def _oldest_hour(connection: Connection, before: datetime) -> datetime | N
 async def _delete(connection: Connection, before: datetime) -> int:
     async with connection.transaction():
         await connection.execute(statement("begin_retirement"))
-        records = await _expire_keys(connection, before)
+        records = await _expire_keys(connection, {"since": "-infinity", "before": before})
         await connection.execute(statement("expire_points"), {"before": before})
         await connection.execute(statement("expire_samples"), {"before": before})
     return records
 
 
-async def _expire_keys(connection: Connection, before: datetime) -> int:
-    found = await (await connection.execute(statement("expire_keys"), {"before": before})).fetchone()
+async def _expire_keys(connection: Connection, between: Mapping[str, datetime | str]) -> int:
+    found = await (await connection.execute(statement("expire_keys"), between)).fetchone()
     assert found is not None
     return int(found["records"])
 

@@ -72,7 +72,9 @@ class PostgresStore:
             opened = await connection.execute(statement("open_batch"), {"batch_id": batch.id})
             if await opened.fetchone() is None:
                 before = await _outcome(connection, batch.id)
-                assert before is not None, "the ledger row that is in the way is committed and never deleted"
+                assert before is not None, (
+                    "the ledger row that is in the way is committed, and folded only after a month"
+                )
                 return msgspec.structs.replace(before, undecodable_spans=tuple(grouped.undecodable))
             tally.add(await self._store(connection, [*grouped.contributions, *grouped.strays]))
             await _close(connection, batch.id, tally, grouped.undecodable)

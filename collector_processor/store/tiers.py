@@ -35,9 +35,16 @@ _SCRIPTS: Final = {
 
 
 async def read_tier(connection: Connection) -> Tier:
-    """The tier of this database. Raises psycopg.Error."""
+    """The tier that this database could be. Raises psycopg.Error."""
     found = await (await connection.execute(statement("read_timescaledb"))).fetchone()
     return tier_of(found["license"] if found else None, extension=found is not None)
+
+
+async def used_tier(connection: Connection) -> Tier:
+    """The tier that was put to use: an extension that came since the last migration isn't. Raises psycopg.Error."""
+    found = await (await connection.execute(statement("read_tier"))).fetchone()
+    assert found is not None, "the row of maintenance is never deleted"
+    return Tier(found["tier"])
 
 
 def tier_of(timescaledb_license: str | None, *, extension: bool) -> Tier:
@@ -60,8 +67,10 @@ async def adapt(connection: Connection, lifetimes: Lifetimes) -> None:
             "retain_statistics": _interval(lifetimes.retain_statistics),
         },
     )
-    for name in _SCRIPTS[await read_tier(connection)]:
+    tier = await read_tier(connection)
+    for name in _SCRIPTS[tier]:
         await connection.execute(script(f"timescaledb/{name}"))
+    await connection.execute(statement("note_tier"), {"tier": tier})
 
 
 def _interval(duration: timedelta | None) -> str:

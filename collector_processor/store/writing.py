@@ -15,6 +15,7 @@ from uuid import UUID
 
 import msgspec
 
+from collector_processor.errors import StoreError
 from collector_processor.model.stages import Revise, SpanKey, Stray
 from collector_processor.store.contribution import (
     Contribution,
@@ -73,7 +74,8 @@ async def write(connection: Connection, work: Work, rules: Rules) -> tuple[Tally
     """Store it in the running transaction; counts what came, and what was moved from waiting to a point.
 
     Shares that make no record are in the first one's `refused`.
-    Raises UnfitError or psycopg.Error; the caller's savepoint undoes what was written until then.
+    Raises UnfitError, psycopg.Error or a transient StoreError; the caller's savepoint undoes what was written until
+    then.
     """
     fresh = await _insert_strays(connection, work.arriving)
     arriving = [stray for stray in work.arriving if stray.fact.fact_id in fresh]
@@ -94,6 +96,9 @@ async def write(connection: Connection, work: Work, rules: Rules) -> tuple[Tally
     places = await find_points(connection, strays, passed, shares.values(), rules.clock_skew)
     brought = _sort(shares, arriving, waiting, places)
     held = await lock_and_read(connection, sorted(brought.keys() - new.keys()))
+    if brought.keys() - new.keys() - held.keys():
+        # Key rows that were there a moment ago: whoever tries again begins these records anew.
+        raise StoreError("records were retired while they were written to", transient=True)
     merges: dict[UUID, Merged] = {}
     for id_, brings in brought.items():
         if id_ in new and brings == Brought(shares[id_]):

@@ -34,6 +34,34 @@ CHUNKED = """
     WHERE hypertable_schema = 'benchmark_data'
     ORDER BY 1
 """
+OLD_ROWS = """
+    WITH given AS (
+        SELECT
+            lpad(to_hex(n), 32, '0')::uuid AS id, decode(lpad(to_hex(n), 32, '0'), 'hex') AS trace_id,
+            decode(lpad(to_hex(n), 16, '0'), 'hex') AS span_id,
+            timestamptz '2026-11-22 12:00:00Z' + n * interval '1 hour' AS timestamp, 't-' || n AS task_id, n
+        FROM generate_series(1, 50) AS n
+    ), keys AS (
+        INSERT INTO benchmark_data.point_keys (id, trace_id, span_id, timestamp, task_id, revision, state, spans)
+        SELECT id, trace_id, span_id, timestamp, task_id, 1, 'accepted', 1 FROM given
+    )
+    INSERT INTO benchmark_data.points (
+        id, timestamp, task_id, latency_ms, reward_version, valid, rl_ready, state, withheld, gates_failed,
+        completeness, ended_by, convention, schema_version, revision, trace_id, span_id, record
+    )
+    SELECT
+        id, timestamp, task_id, n, '1', true, true, 'accepted', false, '{}', '{}', 'closed', '1', 1, 1, trace_id,
+        span_id, '{}'
+    FROM given
+    RETURNING id
+"""
+TASK_OF_OLD = "SELECT latency_ms FROM benchmark.data_points WHERE task_id = 't-30'"
+COUNTED = """
+    SELECT sum(total_tasks)::int AS tasks, count(*)::int AS hours, (
+        SELECT count(*)::int FROM benchmark.agent_statistics_daily WHERE total_tasks > 1
+    ) AS days
+    FROM benchmark.agent_statistics
+"""
 VERSIONS = [migration.version for migration in migrations()]
 HOUR = timedelta(hours=1)
 EditionOf = Callable[[], AbstractContextManager[str]]
@@ -73,7 +101,9 @@ def upgrade_to(url: str, version: int, monkeypatch: pytest.MonkeyPatch) -> None:
         """What was made of TimescaleDB then."""
         if version == 2 and await read_tier(connection) is not Tier.POSTGRESQL:
             for table in ("points", "deep_samples"):
-                await connection.execute(f"SELECT create_hypertable('benchmark_data.{table}', 'timestamp')")
+                await connection.execute(
+                    f"SELECT create_hypertable('benchmark_data.{table}', 'timestamp', migrate_data => true)"
+                )
 
     with monkeypatch.context() as patched:
         patched.setattr(under_test, "migrations", lambda: known)
@@ -106,11 +136,17 @@ def test_an_upgrade_ends_as_a_fresh_install(database, monkeypatch):
     assert any("points.hour" in line for line in fresh)
     for version in VERSIONS[:-1]:
         with database() as url:
+            upgrade_to(url, 1, monkeypatch)
+            ask(url, OLD_ROWS)
             upgrade_to(url, version, monkeypatch)
             assert catalogue(url) != fresh
             asyncio.run(migrate(url))
             assert catalogue(url) == fresh
             assert asyncio.run(check(url)).missing == ()
+            assert ask(url, TASK_OF_OLD) == [{"latency_ms": 30.0}]
+            assert ask(url, COUNTED) == [{"tasks": 50, "hours": 50, "days": 3}]
+            assert asyncio.run(settle(url)) == 50
+            assert ask(url, COUNTED) == [{"tasks": 50, "hours": 50, "days": 3}]
 
 
 POINTS = "SELECT * FROM benchmark.data_points ORDER BY id"
@@ -144,11 +180,9 @@ def test_a_plain_database_that_gains_the_extension_is_converted(timescale_apache
 @pytest.mark.parametrize("before_that", ["postgresql", "timescaledb-apache"])
 def test_a_lesser_tier_becomes_the_full_one(timescale_community, before_that, monkeypatch):
     """As when the extension is installed, or its license set to timescale: PGlite has both from the beginning."""
-    lesser = {"postgresql": (), "timescaledb-apache": ("hypertables",)}[before_that]
     with timescale_community.database() as url:
         with monkeypatch.context() as patched:
-            patched.setattr("collector_processor.store.tiers._SCRIPTS", dict.fromkeys(["timescaledb"], lesser))
-            patched.setattr("collector_processor.store.maintenance.read_tier", constantly(Tier(before_that)))
+            patched.setattr("collector_processor.store.tiers.read_tier", constantly(Tier(before_that)))
             asyncio.run(migrate(url))
             fill(url)
             asyncio.run(settle(url))

@@ -71,9 +71,11 @@ CREATE TABLE benchmark_data.stale_hours (
 INSERT INTO benchmark_data.stale_hours (hour)
 SELECT DISTINCT hour FROM benchmark_data.points;
 
--- One row: what maintenance has done. Records from before the horizon are gone; their statistics are final.
+-- One row: what maintenance has done, and with which tier's means. Records from before the horizon are gone; their
+-- statistics are final.
 CREATE TABLE benchmark_data.maintenance (
     singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+    tier text NOT NULL DEFAULT 'postgresql',
     horizon timestamptz NOT NULL DEFAULT '-infinity',
     settled_at timestamptz,
     retired_at timestamptz

@@ -1,9 +1,11 @@
--- Key rows of records from before that time, locked in order of id as everybody does; their spans move to the count of
+-- Key rows of records between these times, locked in order of id as everybody does; their spans move to the count of
 -- what has expired.
 WITH locked AS MATERIALIZED (
     SELECT id
     FROM benchmark_data.point_keys
-    WHERE id IN (SELECT id FROM benchmark_data.points WHERE timestamp < %(before)s)
+    WHERE id IN (
+        SELECT id FROM benchmark_data.points WHERE timestamp >= %(since)s AND timestamp < %(before)s
+    )
     ORDER BY id
     FOR UPDATE
 ),

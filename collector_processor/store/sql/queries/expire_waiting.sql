@@ -1,5 +1,6 @@
 -- Facts that have waited for their task since before that time, and strays from before it; those that had joined
--- a record were counted with it.
+-- a record were counted with it. The state is asked for because it is looked at again under the lock: a task that came
+-- at this moment made a record of its facts.
 WITH strays AS (
     DELETE FROM benchmark_data.strays
     WHERE timestamp < %(before)s
@@ -7,7 +8,7 @@ WITH strays AS (
 ),
 awaited AS (
     DELETE FROM benchmark_data.point_keys
-    WHERE id IN (SELECT id FROM benchmark_data.awaited WHERE since < %(before)s)
+    WHERE state = 'awaited' AND id IN (SELECT id FROM benchmark_data.awaited WHERE since < %(before)s)
     RETURNING spans
 ),
 counted AS (

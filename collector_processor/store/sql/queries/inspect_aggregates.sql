@@ -18,7 +18,17 @@ SELECT
                 ) || ' (' || count(*) || ' jobs)' AS words
             FROM timescaledb_information.jobs AS job
             LEFT JOIN timescaledb_information.job_stats AS run USING (job_id)
-            WHERE job.proc_name IN ('policy_compression', 'policy_retention')
+            WHERE
+                job.proc_name IN ('policy_compression', 'policy_retention')
+                -- The database may be home to others' tables; jobs of an aggregate name it, or the table behind it.
+                AND (
+                    job.hypertable_schema = 'benchmark_data'
+                    OR job.hypertable_name IN (
+                        SELECT materialization_hypertable_name
+                        FROM timescaledb_information.continuous_aggregates
+                        WHERE view_schema = 'benchmark_data'
+                    )
+                )
             GROUP BY job.proc_name
         ) AS described
     ) AS policies;

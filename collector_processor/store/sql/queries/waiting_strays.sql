@@ -12,7 +12,10 @@ WHERE
             JOIN benchmark_data.point_keys AS key ON encode(key.trace_id, 'hex') = encode(trace.id, 'hex')
         )
         OR EXISTS (
-            SELECT FROM benchmark_data.strays AS parent WHERE parent.fact_id = stray.parent_id AND parent.id IS NOT NULL
+            SELECT
+            FROM benchmark_data.strays AS parent
+            JOIN benchmark_data.point_keys AS key ON key.id = parent.id
+            WHERE parent.fact_id = stray.parent_id
         )
     )
 ORDER BY fact_id

@@ -1,0 +1,2 @@
+-- The tier whose scripts the last migration ran.
+SELECT tier FROM benchmark_data.maintenance;
