@@ -93,22 +93,31 @@ class Forwarder:
 
     async def serve(self, reader: asyncio.StreamReader) -> None:
         """Until the front says Finish. Raises EOFError where it ends without a word."""
-        background = [asyncio.create_task(each()) for each in (self._forward, self._sender.run, self._give_accounts)]
+        listening = asyncio.create_task(self._listen(reader))
+        working = [asyncio.create_task(each()) for each in (self._forward, self._sender.run, self._give_accounts)]
+        tasks = (listening, *working)
         try:
-            while not isinstance(notice := decode_notice(await read_frame(reader)), Finish):
-                match notice:
-                    case Take():
-                        self._take(notice)
-                    case BatchStored(batch_id):
-                        self._work.put_nowait(batch_id)
-                    case Departed():
-                        self._receive(notice)
-            await self._finish(notice.seconds)
+            # Those that work end by an error alone, and then the process has to be replaced.
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
+            await self._finish((await listening).seconds)
         finally:
-            for task in background:
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
         self._give_account()
+
+    async def _listen(self, reader: asyncio.StreamReader) -> Finish:
+        while not isinstance(notice := decode_notice(await read_frame(reader)), Finish):
+            match notice:
+                case Take():
+                    self._take(notice)
+                case BatchStored(batch_id):
+                    self._work.put_nowait(batch_id)
+                case Departed():
+                    self._receive(notice)
+        return notice
 
     async def _finish(self, seconds: float) -> None:
         """Forward what is stored; what is not goes on after the next start."""

@@ -1,0 +1,74 @@
+"""What the forwarder does where its own work fails."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from support.lifecycle import payload, route, task
+
+from collector_processor.app import forwarder
+from collector_processor.app.forwarder import Forwarder
+from collector_processor.app.front import Front, Waiting
+from collector_processor.app.protocol import BatchStored, BeginForwarding, Take, Taken, Word, frame
+from collector_processor.config import Settings
+from collector_processor.forward.otlp import Backend, connect
+from collector_processor.model.stages import Keep, Signal
+from collector_processor.store.database import Database
+
+NOWHERE = "http://127.0.0.1:1"
+
+
+def begin(journal: Path) -> BeginForwarding:
+    return BeginForwarding(
+        name="tests",
+        journal=str(journal),
+        database_url="",
+        tenant_key=None,
+        endpoint=NOWHERE,
+        protocol="grpc",
+        headers={},
+        ca_file=None,
+        cert_file=None,
+        key_file=None,
+        ratio=1.0,
+        keep=Keep(),
+        queue_bytes=1 << 20,
+        log_level="info",
+        log_format="json",
+    )
+
+
+async def seal_a_task(folder: Path) -> Waiting:
+    """Leave a journal with one sealed batch in it, which this process then may open again."""
+    sealed: list[Waiting] = []
+    front = Front(Settings(data_dir=folder), sealed.extend)
+    await front.recover()
+    await front.accept(payload((task(), route())), Signal.TRACES)
+    await front.flush()
+    await front.stop()
+    (batch,) = sealed
+    return batch
+
+
+def test_an_error_that_nobody_foresaw_ends_the_process(tmp_path, monkeypatch):
+    """So that the front replaces it: one that reads on and forwards nothing would fill up and look well."""
+
+    async def fail(*_: object) -> None:
+        raise RuntimeError("nobody foresaw this")
+
+    async def go() -> None:
+        batch = await seal_a_task(tmp_path)
+        exporter = connect(Backend(NOWHERE, "grpc", {}))
+        said: list[Word] = []
+        here = Forwarder(begin(tmp_path / "journal"), Database("", application_name="tests"), exporter, said.append)
+        reader = asyncio.StreamReader()
+        reader.feed_data(frame(Take(batch.id, batch.spans)) + frame(BatchStored(batch.id)))
+        with pytest.raises(RuntimeError, match="nobody foresaw this"):
+            await asyncio.wait_for(here.serve(reader), 30)
+        assert said[0] == Taken(batch.id)
+        await exporter.close()
+
+    monkeypatch.setattr(forwarder, "read_standings", fail)
+    asyncio.run(go())
