@@ -98,7 +98,7 @@ class Forwarding:
         self.sampled = 0
         self.dropped: Counter[Drop] = Counter()
         self.waiting_bytes = 0
-        self.problem: str | None = None
+        self.problem: str | None = "the forwarder process is not up yet"
 
     # -- Notices ---------------------------------------------------------------------------------------------
 

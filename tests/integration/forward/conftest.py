@@ -36,8 +36,11 @@ def forwarding(postgres_url: str, tmp_path: Path) -> Iterator[Callable[..., Proc
             "FORWARD_ENDPOINT": to.endpoint,
             "FORWARD_PROTOCOL": to.protocol,
         }
-        made.append(Processor(tmp_path / "data", postgres_url, **(settings | more)))
-        return made[-1].start()
+        processor = Processor(tmp_path / "data", postgres_url, **(settings | more))
+        made.append(processor)
+        processor.start()
+        processor.wait_for(lambda status: status.forward is None or status.forward.problem is None)
+        return processor
 
     yield start
     for processor in made:
