@@ -8,6 +8,8 @@ import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
+from itertools import cycle
 from pathlib import Path
 from typing import Final, Self
 
@@ -29,17 +31,20 @@ _FIRST_PORT, _PORTS_A_WORKER = 20_000, 1_000
 _GRPC_COMPRESSIONS: Final = {"gzip": grpc.Compression.Gzip, "none": grpc.Compression.NoCompression}
 
 
+@cache
+def _ports() -> Iterator[int]:
+    """The ports of this worker of pytest-xdist, each once before any comes again, in an order of this run's own."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 10
+    start = _FIRST_PORT + worker * _PORTS_A_WORKER
+    return cycle(random.sample(range(start, start + _PORTS_A_WORKER), _PORTS_A_WORKER))
+
+
 def free_address() -> str:
     """An address that stays free while nobody listens on it: where the system takes no ports for outgoing connections.
 
-    Workers of pytest-xdist choose from ranges of their own.
+    Nobody else in these tests has got it and is still to listen there.
     """
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 10
-    start = _FIRST_PORT + worker * _PORTS_A_WORKER
-    while True:
-        port = random.randrange(start, start + _PORTS_A_WORKER)
-        if not listens(port):
-            return f"127.0.0.1:{port}"
+    return f"127.0.0.1:{next(port for port in _ports() if not listens(port))}"
 
 
 class Collector:
