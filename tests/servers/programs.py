@@ -95,9 +95,9 @@ class Program:
         with contextlib.suppress(psutil.NoSuchProcess):
             for program in psutil.Process(self._keeper.pid).children():
                 program.kill()
-        status = self._keeper.wait()
+        # Whom the keeper starts only now ends by this.
         self._keeper.stdin.close()
-        return status
+        return self._keeper.wait()
 
 
 @contextmanager

@@ -94,9 +94,14 @@ class CommunityServer:
     def _start(self) -> Program:
         self._log.unlink(missing_ok=True)
         node = NODE.locate(lambda wheel: user_cache().provide(wheel, print))
-        self._program = Program([node, _PROXY, self._package], log=self._log)
-        self._program.wait_until(lambda: self._port() is not None)
-        return self._program
+        program = Program([node, _PROXY, self._package], log=self._log)
+        try:
+            program.wait_until(lambda: self._port() is not None)
+        except BaseException:
+            program.stop()
+            raise
+        self._program = program
+        return program
 
     def _port(self) -> str | None:
         said = re.search(r"^listening on (\d+)$", self._log.read_text(errors="replace"), re.MULTILINE)

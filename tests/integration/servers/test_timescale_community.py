@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -127,6 +128,17 @@ def test_one_that_crashes_is_told_and_replaced(timescale_community: CommunitySer
         crash()
     with timescale_community.database() as url, connect(url) as connection:
         assert ask(connection, "SELECT 1") == [(1,)]
+
+
+@pytest.mark.usefixtures("timescale_community")
+def test_one_that_cannot_start_says_why_each_time(tmp_path: Path) -> None:
+    nothing = CommunityServer(tmp_path, tmp_path)
+    for _ in range(2):
+        with (
+            pytest.raises(RuntimeError, match=r"ended with exit status(?s:.*)ERR_MODULE_NOT_FOUND"),
+            nothing.database(),
+        ):
+            pass
 
 
 @pytest.mark.parametrize("turn", [1, 2])
