@@ -11,6 +11,7 @@ from support.store import assert_balanced, counts, execute, id_of
 
 from collector_processor.errors import StoreError
 from collector_processor.model.facts import Facts
+from collector_processor.store import maintenance
 from collector_processor.store.maintenance import Chunk, Retired, _drop, retire
 from collector_processor.store.migrations import connect
 from collector_processor.store.statements import statement
@@ -48,6 +49,19 @@ def test_a_stray_that_outlives_its_record_leads_nowhere(run, store, grow_old, ro
     assert counts(run(store.apply(batch(lost(below))))) == {"orphaned": 1}
     assert run(store.join_orphans()) == 0
     assert_balanced(rows)
+
+
+def test_hours_that_another_maintainer_kept_us_from_settling_are_settled_before_they_go(
+    run, store, grow_old, rows, monkeypatch
+):
+    async def kept_from(_):
+        return 0
+
+    run(store.apply(batch(closed(whole()))))
+    monkeypatch.setattr(maintenance, "_settle", kept_from)
+    assert grow_old(4) == Retired(records=1)
+    for view in ("agent_statistics", "agent_statistics_daily"):
+        assert rows(f"SELECT total_tasks FROM benchmark.{view}") == [{"total_tasks": 1}]
 
 
 def test_a_record_that_goes_while_facts_come_for_it_is_begun_anew(run, open_store, store, rows, full_server):

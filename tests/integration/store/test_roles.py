@@ -10,7 +10,10 @@ from support.facts import batch, many
 from support.postgres import temporary_database
 from support.store import opened
 
-TABLES = ("points", "point_keys", "awaited", "strays", "batches", "deep_samples", "audit", "schema_migrations")
+TABLES = (
+    *("points", "point_keys", "awaited", "strays", "batches", "deep_samples", "audit", "schema_migrations"),
+    *("hourly_statistics", "daily_statistics", "hourly_latencies", "daily_latencies", "stale_hours", "maintenance"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +52,12 @@ def test_the_reader_reads_no_table(as_role, table):
         as_role("benchmark_reader", f"SELECT * FROM benchmark_data.{table}")
 
 
+@pytest.mark.parametrize("function", ["statistics_of_hour", "latencies_of_hour"])
+def test_the_reader_calls_no_function_that_reads_as_the_owner(as_role, function):
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        as_role("benchmark_reader", f"SELECT * FROM benchmark_data.{function}(now())")
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -79,6 +88,9 @@ def test_the_reader_changes_nothing(as_role, statement):
         "CREATE INDEX ON benchmark_data.points (valid)",
         "INSERT INTO benchmark_data.schema_migrations VALUES (99, 'x', 'x')",
         "DELETE FROM benchmark_data.batches",
+        "DELETE FROM benchmark_data.stale_hours",
+        "UPDATE benchmark_data.maintenance SET horizon = now()",
+        "CALL benchmark_data.settle_hours(ARRAY[now()], ARRAY[now()])",
         "DELETE FROM benchmark_data.audit",
         "UPDATE benchmark_data.audit SET author = 'x'",
         "SELECT * FROM benchmark.data_points",

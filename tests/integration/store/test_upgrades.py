@@ -258,12 +258,15 @@ def test_check_says_what_is_in_use_and_what_is_not(database):
             assert found.in_use["continuous aggregates"].count("aggregate") == 4
 
 
-def test_check_tells_of_an_extension_that_came_later(timescale_apache):
+def test_an_extension_that_came_later_is_told_of_and_stops_no_maintenance(timescale_apache):
     with temporary_database(timescale_apache, template="template1") as url:
         asyncio.run(migrate(url))
+        fill(url, 3)
         superuser = urlsplit(timescale_apache.superuser_url)._replace(path=urlsplit(url).path).geturl()
         with connected(superuser) as connection:
             connection.execute("CREATE EXTENSION timescaledb")
         assert asyncio.run(check(url)).missing == ("hypertables: run `otel-benchmark database migrate`",)
+        assert asyncio.run(settle(url)) == 2
+        assert asyncio.run(retire(url, Lifetimes(), NOON + timedelta(days=200))).records == 2
         asyncio.run(migrate(url))
         assert asyncio.run(check(url)).missing == ()
