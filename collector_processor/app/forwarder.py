@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import lmdb
@@ -65,6 +65,16 @@ NICENESS: Final = 10
 """Where everybody wants the processor, those that store go first."""
 
 
+class _Held(NamedTuple):
+    """A batch that is being stored: tasks to forward then, and what has become of the spans of the others.
+
+    That counts when the batch is stored: should we end before, another process reads the batch again and counts anew.
+    """
+
+    tasks: list[RawTask]
+    tally: Tally
+
+
 class Forwarder:
     """Takes notices, does the work behind them in tasks of its own, and gives account.
 
@@ -86,7 +96,7 @@ class Forwarder:
         self._selector = Selector(begin.ratio, begin.keep)
         self._preparer = Preparer(self._selector, Redactor(partial(hashed, key=begin.tenant_key)))
         self._sender = Sender(exporter, self._room, self._tally)
-        self._held: dict[UUID, list[RawTask]] = {}
+        self._held: dict[UUID, _Held] = {}
         self._work: asyncio.Queue[UUID | Departed] = asyncio.Queue()
         self._kept: OrderedDict[bytes, None] = OrderedDict()
         self._accounted: tuple[int, int, str | None] = (0, 0, None)
@@ -133,8 +143,7 @@ class Forwarder:
     def _take(self, take: Take) -> None:
         """Read a batch, as far as there is room and its spans have a chance."""
         if take.batch_id not in self._held:
-            held: list[RawTask] = []
-            self._held[take.batch_id] = held
+            held = self._held[take.batch_id] = _Held([], Tally())
             seen = 0
             try:
                 for task in self._journal.tasks(take.batch_id):
@@ -142,17 +151,17 @@ class Forwarder:
                     self._hold(task, held)
             except (lmdb.Error, BenchmarkError) as error:
                 log.warning("forward: a batch could not be read", problem=str(error))
-            self._tally.drop(Drop.LATE, take.spans - seen)
+            held.tally.drop(Drop.LATE, take.spans - seen)
         self._tell(Taken(take.batch_id))
 
-    def _hold(self, task: RawTask, held: list[RawTask]) -> None:
+    def _hold(self, task: RawTask, held: _Held) -> None:
         trace_id, spans = task.sealed.trace_id, task.sealed.spans
         if all(self._selector.rules_out(trace_id, payload) for _, payload, _ in task.payloads):
-            self._tally.sampled += spans
+            held.tally.sampled += spans
         elif self._room.take(_size(task)):
-            held.append(task)
+            held.tasks.append(task)
         else:
-            self._tally.drop(Drop.NO_ROOM, spans)
+            held.tally.drop(Drop.NO_ROOM, spans)
 
     def _receive(self, departed: Departed) -> None:
         if self._room.take(len(departed.payload)):
@@ -168,7 +177,9 @@ class Forwarder:
             if isinstance(item, Departed):
                 self._do(partial(self._forward_departed, item), len(item.positions), len(item.payload))
             else:
-                await self._forward_batch(self._held.pop(item, []))
+                held = self._held.pop(item)
+                self._tally.add(held.tally)
+                await self._forward_batch(held.tasks)
             self._work.task_done()
             await asyncio.sleep(0)
 

@@ -43,6 +43,12 @@ class Tally:
         if spans:
             self.dropped[reason] += spans
 
+    def add(self, other: Tally) -> None:
+        """Take over the counts of another."""
+        self.sent += other.sent
+        self.sampled += other.sampled
+        self.dropped += other.dropped
+
     @property
     def total(self) -> int:
         """All of them."""

@@ -1,4 +1,4 @@
-"""What the forwarder does where its own work fails."""
+"""A forwarder of this process, its notices given: what it counts when, and how it ends where its own work fails."""
 
 from __future__ import annotations
 
@@ -11,7 +11,17 @@ from support.lifecycle import payload, route, task
 from collector_processor.app import forwarder
 from collector_processor.app.forwarder import Forwarder
 from collector_processor.app.front import Front, Waiting
-from collector_processor.app.protocol import BatchStored, BeginForwarding, Take, Taken, Word, frame
+from collector_processor.app.protocol import (
+    Account,
+    BatchStored,
+    BeginForwarding,
+    Finish,
+    Notice,
+    Take,
+    Taken,
+    Word,
+    frame,
+)
 from collector_processor.config import Settings
 from collector_processor.forward.otlp import Backend, connect
 from collector_processor.model.stages import Keep, Signal
@@ -20,7 +30,7 @@ from collector_processor.store.database import Database
 NOWHERE = "http://127.0.0.1:1"
 
 
-def begin(journal: Path) -> BeginForwarding:
+def begin(journal: Path, ratio: float) -> BeginForwarding:
     return BeginForwarding(
         name="tests",
         journal=str(journal),
@@ -32,7 +42,7 @@ def begin(journal: Path) -> BeginForwarding:
         ca_file=None,
         cert_file=None,
         key_file=None,
-        ratio=1.0,
+        ratio=ratio,
         keep=Keep(),
         queue_bytes=1 << 20,
         log_level="info",
@@ -52,6 +62,33 @@ async def seal_a_task(folder: Path) -> Waiting:
     return batch
 
 
+async def hear(folder: Path, *notices: Notice, ratio: float = 1.0) -> list[Word]:
+    """What a forwarder says to these notices, the last of which ends it."""
+    exporter = connect(Backend(NOWHERE, "grpc", {}))
+    said: list[Word] = []
+    here = Forwarder(begin(folder / "journal", ratio), Database("", application_name="tests"), exporter, said.append)
+    reader = asyncio.StreamReader()
+    reader.feed_data(b"".join(map(frame, notices)))
+    try:
+        await asyncio.wait_for(here.serve(reader), 30)
+    finally:
+        await exporter.close()
+    return said
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_what_is_left_out_of_a_batch_counts_when_that_is_stored(tmp_path, stored):
+    """Until then it may be read again by another process, and must not count twice."""
+
+    async def go() -> None:
+        batch = await seal_a_task(tmp_path)
+        known = [BatchStored(batch.id)] if stored else []
+        said = await hear(tmp_path, Take(batch.id, batch.spans), *known, Finish(1.0), ratio=0.0)
+        assert said == [Taken(batch.id), *([Account(0, 2, {}, 0, None)] if stored else [])]
+
+    asyncio.run(go())
+
+
 def test_an_error_that_nobody_foresaw_ends_the_process(tmp_path, monkeypatch):
     """So that the front replaces it: one that reads on and forwards nothing would fill up and look well."""
 
@@ -60,15 +97,8 @@ def test_an_error_that_nobody_foresaw_ends_the_process(tmp_path, monkeypatch):
 
     async def go() -> None:
         batch = await seal_a_task(tmp_path)
-        exporter = connect(Backend(NOWHERE, "grpc", {}))
-        said: list[Word] = []
-        here = Forwarder(begin(tmp_path / "journal"), Database("", application_name="tests"), exporter, said.append)
-        reader = asyncio.StreamReader()
-        reader.feed_data(frame(Take(batch.id, batch.spans)) + frame(BatchStored(batch.id)))
         with pytest.raises(RuntimeError, match="nobody foresaw this"):
-            await asyncio.wait_for(here.serve(reader), 30)
-        assert said[0] == Taken(batch.id)
-        await exporter.close()
+            await hear(tmp_path, Take(batch.id, batch.spans), BatchStored(batch.id))
 
     monkeypatch.setattr(forwarder, "read_standings", fail)
     asyncio.run(go())
