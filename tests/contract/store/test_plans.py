@@ -9,14 +9,14 @@ import pytest
 from support.generated import HOT_QUERIES, Population, ask_as_reader, generate
 from support.plans import executed, giving, indexes, scanned_whole, tables
 
-POPULATION = Population(points=30_000, days=30, until=datetime(2026, 11, 22, 21, tzinfo=UTC))
-NUMBER = 9_000
+POPULATION = Population(points=10_000, days=10, until=datetime(2026, 11, 22, 21, tzinfo=UTC))
+NUMBER = 1_500
 """The point that is asked for, old enough for a compressed chunk where there are any."""
 
 
 @pytest.fixture
 def records(rows, url, settle, tier):
-    """A month of tasks as maintenance leaves them; names of the tables that hold records: one, or a chunk a day."""
+    """Ten days of tasks as maintenance leaves them; names of the tables that hold records: one, or a chunk a day."""
     for _ in generate(url, POPULATION):
         pass
     settle()
