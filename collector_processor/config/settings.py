@@ -147,7 +147,7 @@ class Settings:
     )
     chunk_interval: float = _setting(
         values.duration("1h", "90d"),
-        "1d",
+        "7d",
         "with TimescaleDB: the time that a chunk of records holds",
     )
     compress_after: float | None = _setting(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,11 @@ from collector_processor.model.record import point_id
 from collector_processor.model.stages import Applied
 from collector_processor.store.database import Database
 from collector_processor.store.postgres import PostgresStore
+from collector_processor.store.tiers import Lifetimes
 from support.facts import revise
+
+DAILY = Lifetimes(chunk_interval=timedelta(days=1))
+"""Chunks of a day, so that a few days of records lie in several."""
 
 Rows = Callable[..., list[dict[str, Any]]]
 """(query, parameters) → rows, asked as the database's owner."""

@@ -22,7 +22,7 @@ from servers.timescale_apache import TEMPLATE, ApacheServer
 from servers.timescale_community import CommunityServer
 from servers.timescale_given import URL_VARIABLE
 from support.postgres import temporary_database
-from support.store import Rows, opened
+from support.store import DAILY, Rows, opened
 
 from collector_processor.store.embedded import EmbeddedServer
 from collector_processor.store.maintenance import settle as settle_statistics
@@ -87,7 +87,7 @@ def apache_template(timescale_apache: ApacheServer) -> Iterator[str]:
 
 
 def _migrated(url: str) -> str:
-    asyncio.run(migrate(url))
+    asyncio.run(migrate(url, DAILY))
     return urlsplit(url).path.removeprefix("/")
 
 
@@ -95,7 +95,7 @@ def _migrated(url: str) -> str:
 def community_database(timescale_community: CommunityServer) -> Iterator[str]:
     """URL of the one database of TimescaleDB Community, migrated once a module and emptied for each test."""
     with timescale_community.database() as url:
-        asyncio.run(migrate(url))
+        asyncio.run(migrate(url, DAILY))
         yield url
 
 
@@ -109,7 +109,7 @@ def place(request: pytest.FixtureRequest, tier: str) -> Iterator[Place]:
         yield Place(url, None)
     elif tier == GIVEN:
         url = request.getfixturevalue("timescale_given_url")
-        asyncio.run(migrate(url))
+        asyncio.run(migrate(url, DAILY))
         yield Place(url, 5)
     else:
         names = ("postgres_server", "plain_template") if tier == PLAIN else ("timescale_apache", "apache_template")
@@ -146,16 +146,12 @@ def store(run: Run[Any], open_store: OpenStore) -> Iterator[PostgresStore]:
 
 
 @pytest.fixture
-def rows(place: Place) -> Rows:
+def rows(place: Place) -> Iterator[Rows]:
     """Asks the database as its owner: (query, parameters) → rows as dictionaries."""
-
-    def ask(query: str, parameters: Any = None) -> list[dict[str, Any]]:
-        with psycopg.connect(
-            place.url, autocommit=True, row_factory=dict_row, prepare_threshold=place.prepare_threshold
-        ) as connection:
-            return connection.execute(query, parameters).fetchall()
-
-    return ask
+    with psycopg.connect(
+        place.url, autocommit=True, row_factory=dict_row, prepare_threshold=place.prepare_threshold
+    ) as connection:
+        yield lambda query, parameters=None: connection.execute(query, parameters).fetchall()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from servers.timescale_apache import TEMPLATE
 from servers.timescale_community import CommunityServer
 from support.facts import NOON, batch, closed, whole
 from support.postgres import temporary_database
-from support.store import opened
+from support.store import DAILY, opened
 
 from collector_processor.store import migrations as under_test
 from collector_processor.store.inspection import check
@@ -109,7 +109,7 @@ def upgrade_to(url: str, version: int, monkeypatch: pytest.MonkeyPatch) -> None:
         patched.setattr(under_test, "migrations", lambda: known)
         patched.setattr(under_test, "adapt", adapt)
         patched.setattr(under_test, "script", lambda name: b"SELECT 1" if name == "grants" else script(name))
-        asyncio.run(migrate(url))
+        asyncio.run(migrate(url, DAILY))
 
 
 def fill(url: str, count: int = 60) -> None:
@@ -129,9 +129,9 @@ def ask(url: str, query: str) -> list[dict[str, object]]:
 
 def test_an_upgrade_ends_as_a_fresh_install(database, monkeypatch):
     with database() as url:
-        asyncio.run(migrate(url))
+        asyncio.run(migrate(url, DAILY))
         fresh = catalogue(url)
-        asyncio.run(migrate(url))
+        asyncio.run(migrate(url, DAILY))
         assert catalogue(url) == fresh
     assert any("points.hour" in line for line in fresh)
     for version in VERSIONS[:-1]:
@@ -140,7 +140,7 @@ def test_an_upgrade_ends_as_a_fresh_install(database, monkeypatch):
             ask(url, OLD_ROWS)
             upgrade_to(url, version, monkeypatch)
             assert catalogue(url) != fresh
-            asyncio.run(migrate(url))
+            asyncio.run(migrate(url, DAILY))
             assert catalogue(url) == fresh
             assert asyncio.run(check(url)).missing == ()
             assert ask(url, TASK_OF_OLD) == [{"latency_ms": 30.0}]
@@ -158,7 +158,7 @@ STATISTICS = (
 
 def test_a_plain_database_that_gains_the_extension_is_converted(timescale_apache):
     with temporary_database(timescale_apache, template="template1") as url:
-        asyncio.run(migrate(url))
+        asyncio.run(migrate(url, DAILY))
         fill(url)
         asyncio.run(settle(url))
         asyncio.run(retire(url, Lifetimes(retain_records=timedelta(days=1)), NOON + 36 * HOUR))
@@ -168,7 +168,7 @@ def test_a_plain_database_that_gains_the_extension_is_converted(timescale_apache
         superuser = urlsplit(timescale_apache.superuser_url)._replace(path=urlsplit(url).path).geturl()
         with connected(superuser) as connection:
             connection.execute("CREATE EXTENSION timescaledb")
-        assert asyncio.run(migrate(url)) == []
+        assert asyncio.run(migrate(url, DAILY)) == []
         assert asyncio.run(check(url)).tier == "timescaledb-apache"
         assert [ask(url, query) for query in (POINTS, *STATISTICS)] == before
         [chunks] = ask(url, "SELECT count(*)::int AS chunks FROM show_chunks('benchmark_data.points') AS chunk")
@@ -183,14 +183,14 @@ def test_a_lesser_tier_becomes_the_full_one(timescale_community, before_that, mo
     with timescale_community.database() as url:
         with monkeypatch.context() as patched:
             patched.setattr("collector_processor.store.tiers.read_tier", constantly(Tier(before_that)))
-            asyncio.run(migrate(url))
+            asyncio.run(migrate(url, DAILY))
             fill(url)
             asyncio.run(settle(url))
             asyncio.run(retire(url, Lifetimes(retain_records=timedelta(days=1)), NOON + 36 * HOUR))
             before = [ask(url, query) for query in (POINTS, *STATISTICS)]
         assert len(before[0]) < len(before[1])
         assert ask(url, "SELECT FROM benchmark_data.stale_hours") == []
-        asyncio.run(migrate(url))
+        asyncio.run(migrate(url, DAILY))
         assert [ask(url, query) for query in (POINTS, *STATISTICS)] == before
         assert asyncio.run(settle(url)) == len(before[0])
         assert [ask(url, query) for query in (POINTS, *STATISTICS)] == before
@@ -208,7 +208,7 @@ def constantly(tier: Tier) -> Callable[[object], Coroutine[None, None, Tier]]:
 def test_lifetimes_that_change_are_followed(timescale_community):
     day = timedelta(days=1)
     with timescale_community.database() as url:
-        asyncio.run(migrate(url))
+        asyncio.run(migrate(url, DAILY))
         asyncio.run(migrate(url, Lifetimes(7 * day, 3 * day, None, None)))
         jobs = ask(
             url, "SELECT config ->> 'compress_after' AS after FROM timescaledb_information.jobs WHERE job_id >= 1000"
@@ -239,7 +239,7 @@ def test_two_processes_at_once_with_chunks(timescale_apache_url):
 def test_check_says_what_is_in_use_and_what_is_not(database):
     with database() as url:
         assert asyncio.run(check(url)).in_use == {}
-        asyncio.run(migrate(url))
+        asyncio.run(migrate(url, DAILY))
         fill(url, 3)
         found = asyncio.run(check(url))
         assert found.missing == ()
@@ -260,7 +260,7 @@ def test_check_says_what_is_in_use_and_what_is_not(database):
 
 def test_an_extension_that_came_later_is_told_of_and_stops_no_maintenance(timescale_apache):
     with temporary_database(timescale_apache, template="template1") as url:
-        asyncio.run(migrate(url))
+        asyncio.run(migrate(url, DAILY))
         fill(url, 3)
         superuser = urlsplit(timescale_apache.superuser_url)._replace(path=urlsplit(url).path).geturl()
         with connected(superuser) as connection:
@@ -268,5 +268,5 @@ def test_an_extension_that_came_later_is_told_of_and_stops_no_maintenance(timesc
         assert asyncio.run(check(url)).missing == ("hypertables: run `otel-benchmark database migrate`",)
         assert asyncio.run(settle(url)) == 2
         assert asyncio.run(retire(url, Lifetimes(), NOON + timedelta(days=200))).records == 2
-        asyncio.run(migrate(url))
+        asyncio.run(migrate(url, DAILY))
         assert asyncio.run(check(url)).missing == ()
