@@ -154,7 +154,9 @@ class Settings:
         values.lifetime("1h", "3650d"), "7d", "with TimescaleDB Community: age at which a chunk is compressed"
     )
     retain_records: float | None = _setting(
-        values.lifetime("1d", "36500d"), "180d", "age at which records go, by whole days; their statistics stay"
+        values.lifetime("1d", "36500d"),
+        "180d",
+        "age at which records go, by whole days or chunks; their statistics stay",
     )
     retain_statistics: float | None = _setting(
         values.lifetime("1d", "36500d"), "730d", "age at which statistics and the audit trail go"
