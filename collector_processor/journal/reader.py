@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -153,10 +152,22 @@ class JournalReader:
         Those that are damaged are left out; there are none of a batch that was completed meanwhile.
         """
         with self._begin() as transaction:
-            batch = read_batch(transaction, self._databases, batch_id)
+            view = View(transaction, self._databases, Decryption(self._keys))
+            batch = read_batch(view, batch_id)
             for task in batch.tasks if batch else ():
-                with contextlib.suppress(DamagedEntryError):
-                    yield RawTask(task, read_payloads(transaction, self._databases, task))
+                try:
+                    payloads = self._payloads(view, task)
+                except DamagedEntryError:
+                    continue
+                yield RawTask(task, payloads)
+
+    def _payloads(self, view: View, task: SealedTask) -> list[tuple[int, bytes, tuple[int, ...]]]:
+        try:
+            return read_payloads(view, task)
+        except LostKeyError:
+            # As in `batch`: moved to a newer epoch, which another transaction sees.
+            with self._begin() as transaction:
+                return read_payloads(View(transaction, self._databases, Decryption(self._keys)), task)
 
     def _begin(self) -> LmdbTransaction:
         try:

@@ -108,7 +108,7 @@ class Transaction:
 
     def payload(self, sequence: int) -> bytes:
         """A fragment's OTLP TracesData. Raises DamagedEntryError: it can't be read."""
-        key, value = read_fragment(self._txn, self._dbs, sequence)
+        key, value = read_fragment(self.view, sequence)
         return split_value(value, key.spans)[1]
 
     def known(self, trace_id: bytes) -> Known:
