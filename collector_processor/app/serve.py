@@ -27,6 +27,7 @@ from collector_processor.app.forwarding import Forwarding, protocol_of
 from collector_processor.app.front import Front, Waiting
 from collector_processor.app.memory import collect_seldom
 from collector_processor.app.monitor import Monitor
+from collector_processor.app.privacy import privacy_keys
 from collector_processor.app.protocol import Begin, BeginForwarding
 from collector_processor.app.upkeep import Upkeep
 from collector_processor.app.workers import WorkerPool
@@ -54,6 +55,7 @@ class Processor:
         self.listening: dict[str, str] = {}
         self.stopping = False
         self.fault: str | None = None
+        self.privacy_keys = privacy_keys(settings)
         self.database = DatabaseKeeper(settings)
         self.forwarding = Forwarding(self._begin_forwarding) if settings.forward_endpoint else None
         self.pool = WorkerPool(self._begin, self._complete, self.database.recover, self._begun)
@@ -177,6 +179,7 @@ class Processor:
             journal=str(self.front.folder),
             database_url=self.database.url,
             tenant_key=settings.tenant_key,
+            privacy_keys=self.privacy_keys,
             evaluator=settings.evaluator,
             task_types=settings.task_types,
             agents=settings.agents,
@@ -195,6 +198,7 @@ class Processor:
             journal=str(self.front.folder),
             database_url=self.database.url,
             tenant_key=settings.tenant_key,
+            privacy_keys=self.privacy_keys,
             endpoint=settings.forward_endpoint,
             protocol=protocol_of(settings),
             headers=dict(settings.forward_headers or ()),

@@ -15,7 +15,7 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 
 from collector_processor.forward.messages import Origin, spans_of
-from collector_processor.forward.redact import Redactor, copy_resource, copy_scope, describe_point
+from collector_processor.forward.redact import Redactor, describe_point
 from collector_processor.forward.select import Selector
 from collector_processor.model.stages import SpanKey, Standing
 
@@ -65,7 +65,8 @@ class Preparer:
             standing_of: span id → how the record that it belongs to stands; None where it has none.
             kept: they are forwarded whatever the ratio, also without a record.
         """
-        packer = _Packer()
+        leaving: list[tuple[Origin, Span]] = []
+        originals: list[Span] = []
         described: Standing | None = None
         point: list[KeyValue] = []
         sampled = hidden = undecodable = 0
@@ -89,8 +90,14 @@ class Preparer:
                     continue
                 if standing is not described:
                     described, point = standing, describe_point(standing)
-                packer.add(origin, self._redactor.span(span, copy_scope(origin.scope), trace_state, point))
+                scope = self._redactor.scope(origin.scope)
+                leaving.append((origin, self._redactor.span(span, scope, trace_state, point)))
+                originals.append(span)
             undecodable += len(positions) - found
+        self._redactor.clean([copy for _, copy in leaving], originals)
+        packer = _Packer(self._redactor)
+        for origin, copy in leaving:
+            packer.add(origin, copy)
         return Prepared(packer.pieces(), sampled, hidden, undecodable)
 
 
@@ -105,7 +112,8 @@ def fact_ids(trace_id: bytes, payloads: Payloads) -> Iterator[str]:
 class _Packer:
     """Gathers copies by where they come from."""
 
-    def __init__(self) -> None:
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
         self._pieces: list[Piece] = []
         self._shares: dict[Origin, list[Span]] = {}
         self._spans = 0
@@ -124,7 +132,7 @@ class _Packer:
     def _pack(self) -> None:
         traces = TracesData()
         for origin, copies in self._shares.items():
-            target = traces.resource_spans.add(resource=copy_resource(origin.resource))
-            target.scope_spans.add(scope=copy_scope(origin.scope), spans=copies)
+            target = traces.resource_spans.add(resource=self._redactor.resource(origin.resource))
+            target.scope_spans.add(scope=self._redactor.scope(origin.scope), spans=copies)
         self._pieces.append(Piece(traces.SerializeToString(), self._spans))
         self._shares, self._spans = {}, 0

@@ -22,7 +22,7 @@ from collector_processor.app.front import (
 from collector_processor.app.pipeline import Pipeline
 from collector_processor.config import Settings
 from collector_processor.convert import FoldSettings
-from collector_processor.guard import GateSettings
+from collector_processor.guard import GateSettings, Protector
 from collector_processor.journal import kept
 from collector_processor.journal.format import DeadLetter
 from collector_processor.journal.kept import UNDECODABLE_SHARE
@@ -212,7 +212,7 @@ def test_a_damaged_task_is_refused_and_its_batch_goes_on(running: Running) -> No
     reader.close()
     running.begin()
     assert read is not None
-    prepared = Pipeline(None, FoldSettings(), GateSettings()).prepare(*read)
+    prepared = Pipeline(Protector(None, None), FoldSettings(), GateSettings()).prepare(*read)
     assert [each.sealed.trace_id[-1] for each in prepared.tasks] == [2]
     (lost,) = prepared.refused
     assert (lost.trace_id[-1], lost.spans) == (1, 1)
