@@ -25,7 +25,7 @@ LOW = {a.EVALUATION_OVERALL_SCORE: 0.1}
 def record(run: Run, postgres_url: str) -> UUID:
     """A task that claims success with a low score: the gate `success-quality` puts it into quarantine."""
     run("database", "migrate")
-    pipeline = Pipeline(Protector(None, None), FoldSettings(None), GateSettings(frozenset(a.TaskType), frozenset(), 1000.0))
+    pipeline = Pipeline(Protector(None, None), FoldSettings(None), GateSettings())
     spans = (task(), route(), execution(attributes={a.EXECUTION_SUCCESS: True}), evaluation(attributes=LOW))
 
     async def store() -> None:
