@@ -2,8 +2,8 @@
 
 A real `serve` with its embedded PostgreSQL takes OTLP/HTTP requests of 500 spans over four connections. CPU is what
 the operating system charges: front and worker, each alone, PostgreSQL beside them. The ratios are to a bare parse of
-same bytes by protobuf's C parser, and to that with every attribute put into a dict, in this process and run; those of
-the privacy pass to the same load without it.
+the same bytes by protobuf's C parser, and to that with every attribute put into a dict, in this process and run. What
+the privacy pass costs is compared with the same load without it.
 
 Usage: python -m benchmarks.path [TASKS]
 """

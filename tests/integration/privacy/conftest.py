@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -65,3 +68,41 @@ def protected(postgres_url: str, tmp_path: Path) -> Iterator[Callable[..., Prote
         yield start
         for processor in made:
             processor.abandon()
+
+
+@pytest.fixture
+def careless(tmp_path: Path) -> Callable[..., None]:
+    """Run the careless arbiter under a real `opentelemetry-instrument`, with content recorded, to a processor."""
+
+    def run(to: Processor, **planted: str) -> None:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "PYTHON"))}
+        inherited["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{inherited.get('PATH', '')}"
+        module = "careless_arbiter"
+        finished = subprocess.run(
+            ["opentelemetry-instrument", sys.executable, "-c", f"import {module}; {module}.main()"],
+            env={
+                **inherited,
+                "PYTHONPATH": str(Path(__file__).parent),
+                "OTEL_SERVICE_NAME": "arbiter",
+                "OTEL_RESOURCE_ATTRIBUTES": f"service.namespace={planted['MAIL'].replace('@', '%40')}",
+                "OTEL_METRICS_EXPORTER": "none",
+                "OTEL_LOGS_EXPORTER": "none",
+                "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+                "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{to.ready['otlp_http']}",
+                "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "true",
+                "OTEL_BENCHMARK_TASK": f"{module}:Arbiter.handle",
+                "OTEL_BENCHMARK_ROUTE": f"{module}:Arbiter.route",
+                "OTEL_BENCHMARK_EXECUTE": f"{module}:Agent.run",
+                "OTEL_BENCHMARK_TOOL": f"{module}:send",
+                "OTEL_BENCHMARK_EVALUATE": f"{module}:Arbiter.evaluate",
+                **{f"PLANTED_{what}": value for what, value in planted.items()},
+            },
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+        assert (finished.returncode, finished.stderr) == (0, "")
+
+    return run
