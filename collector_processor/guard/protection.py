@@ -14,6 +14,7 @@ import msgspec
 
 from collector_processor.errors import CorrectionError
 from collector_processor.guard.disclosures import disclosed
+from collector_processor.guard.endings import CUT_BYTES, without_half
 from collector_processor.guard.privacy import Detector, Finding, Keyring, Redacted, Redactor, Text, Withheld
 from collector_processor.guard.tenants import hash_tenants, hashed
 from collector_processor.guard.texts import COMMON, NAMES, Gathered, gather, gather_from, plan_of, replace
@@ -94,8 +95,9 @@ class Protector:
 
     def _facts(self, facts: Facts, tenant: str | None) -> Facts:
         gathered = gather(facts)
+        shortened = _without_halves(gathered.texts)
         redacted = self.redact(gathered.texts, tenant)
-        if not redacted.findings and not redacted.withheld:
+        if not (shortened or redacted.findings or redacted.withheld):
             return facts
         facts = replace(facts, redacted.values)
         return msgspec.structs.replace(facts, anomalies=facts.anomalies + disclosed(_disclosures(redacted, gathered)))
@@ -108,8 +110,9 @@ class Protector:
             gathered.texts.append(Text(a.SERVICE_NAMESPACE, stray.namespace))
         noted = Facts(anomalies=stray.anomalies)
         gathered.texts.extend(gather(noted).texts)
+        shortened = _without_halves(gathered.texts)
         redacted = self.redact(gathered.texts, stray.tenant)
-        if not redacted.findings and not redacted.withheld:
+        if not (shortened or redacted.findings or redacted.withheld):
             return stray
         values = iter(redacted.values)
         fact = plan.replace(stray.fact, values)
@@ -149,6 +152,16 @@ def scan(facts: Facts, detector: Detector) -> list[Disclosure]:
         Disclosure(span_id, each.key, problem, each.category.value)
         for each, problem, span_id in zip(standing, problems, spans, strict=True)
     ]
+
+
+def _without_halves(texts: list[Text]) -> bool:
+    """Leave out of texts that were cut what may be half a value; whether there was such a text."""
+    shortened = False
+    for number, text in enumerate(texts):
+        if len(text.value) >= CUT_BYTES // 4 and (value := without_half(text.value)) is not text.value:
+            texts[number] = Text(text.key, value)
+            shortened = True
+    return shortened
 
 
 def _disclosures(redacted: Redacted, gathered: Gathered) -> list[Disclosure]:
