@@ -18,6 +18,8 @@ from uuid import UUID
 
 import msgspec
 
+from collector_processor.app.subject import Subject
+from collector_processor.app.withdrawal import Withdrawal, Withdrawn
 from collector_processor.assemble import wire
 from collector_processor.assemble.assembler import Arrival, Assembler, Summary
 from collector_processor.assemble.closing import Limits
@@ -134,6 +136,8 @@ class Front:
         self._rotated_at = 0
         self._forgotten: Sequence[tuple[bytes, Sequence[bytes]]] = ()
         self._timer: asyncio.Task[None] | None = None
+        self._deciding = asyncio.Lock()
+        """Two decisions in one commit would be about the same spans: the index follows only after it."""
 
     # -- Life ------------------------------------------------------------------------------------------------
 
@@ -287,12 +291,35 @@ class Front:
                 self._assembler.forget(trace_id, span_ids)
             self._forgotten = ()
 
-        _, waiting = await self._run(seal, carried_out)
+        async with self._deciding:
+            _, waiting = await self._run(seal, carried_out)
         if waiting:
             self._on_sealed(waiting)
         if departing and self._on_departed is not None:
             self._on_departed(departing)
         return sum(batch.tasks for batch in waiting)
+
+    # -- Erasure ---------------------------------------------------------------------------------------------
+
+    async def withdraw(self, subject: Subject, *, dry: bool) -> Withdrawn:
+        """Erase what the journal holds of somebody, and the keys that it was encrypted with. Raises JournalError."""
+        now = self._clock()
+        async with self._deciding:
+            withdrawn = await Withdrawal(self._run, self._assembler, subject, dry=dry).carry_out(
+                now, now + self._links_kept
+            )
+        if not dry:
+            await self.renew_keys()
+        return withdrawn
+
+    async def renew_keys(self) -> None:
+        """Make everything that has left the journal unreadable now. Raises JournalError."""
+        await self._run(lambda transaction: transaction.end_epochs())
+        while not await self._run(
+            lambda transaction: transaction.rotate_keys(self._clock(), thoroughly=True),
+            lambda _: self._commit.destroy_unused_keys(),
+        ):
+            continue
 
     # -- Completion and questions ----------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ import uvloop
 from collector_processor.app.admin import admin_app
 from collector_processor.app.control import ControlServer
 from collector_processor.app.database import DatabaseKeeper
+from collector_processor.app.erasing import Kind, subject_of
 from collector_processor.app.forwarding import Forwarding, protocol_of
 from collector_processor.app.front import Front, Waiting
 from collector_processor.app.memory import collect_seldom
@@ -248,7 +249,20 @@ class Processor:
                 for span in kept
             ]
 
-        return {"status": status, "flush": flush, "undecodable": undecodable}
+        async def withdraw(arguments: Mapping[str, Any]) -> Any:
+            subject = subject_of(self.settings, Kind(arguments["kind"]), str(arguments["value"]))
+            withdrawn = await self.front.withdraw(subject, dry=bool(arguments["dry"]))
+            if arguments["dry"] or not withdrawn.removed.get("sealed_spans"):
+                return withdrawn
+            try:
+                await asyncio.wait_for(self.pool.drained(), self.settings.drain_timeout)
+            except TimeoutError:
+                return withdrawn
+            await self.front.renew_keys()
+            removed = {place: count for place, count in withdrawn.removed.items() if place != "sealed_spans"}
+            return withdrawn._replace(removed=removed, waiting=0)
+
+        return {"status": status, "flush": flush, "undecodable": undecodable, "withdraw": withdraw}
 
 
 def _text(path: Path | None) -> str | None:

@@ -117,7 +117,7 @@ class Encryption(Decryption):
                 del self._current[kept]
 
     def end(self) -> None:
-        """Let no more values into any epoch: the journal is about to be closed."""
+        """Let no more values into any epoch there is; what is written later begins a new one."""
         self._current.clear()
 
     def destroy_unused(self, epochs: Mapping[int, Epoch]) -> None:

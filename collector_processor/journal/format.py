@@ -75,8 +75,9 @@ class Counters(msgspec.Struct):
     """Every span and record that ever passed, by where it went. Saved in the transaction that moves it.
 
     Journal spans: received = rejected + duplicate + open + sealed + foreign + truncated + undecodable + dead +
-    handed_over, where handed_over = in_points + duplicate_facts + orphaned + discarded + erased.
-    Records: tasks_closed = tasks_sealed + accepted + quarantined + repeated + dead.
+    withdrawn + handed_over, where handed_over = in_points + duplicate_facts + orphaned + discarded + erased. What was
+    erased before it could be handed over is withdrawn.
+    Records: tasks_closed = tasks_sealed + accepted + quarantined + repeated + dead + withdrawn.
     """
 
     received: int = 0
@@ -88,6 +89,7 @@ class Counters(msgspec.Struct):
     truncated: int = 0
     undecodable: int = 0
     dead: int = 0
+    withdrawn: int = 0
     handed_over: int = 0
     in_points: int = 0
     duplicate_facts: int = 0
@@ -100,6 +102,7 @@ class Counters(msgspec.Struct):
     tasks_quarantined: int = 0
     tasks_repeated: int = 0
     tasks_dead: int = 0
+    tasks_withdrawn: int = 0
     revised: int = 0
     joined: int = 0
     batches: int = 0

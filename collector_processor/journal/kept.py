@@ -82,10 +82,17 @@ def read(view: View, database: str) -> Iterator[tuple[bytes, Any]]:
             log.critical("journal: what was kept is damaged", problem=str(error))
 
 
-def erase(rows: EncryptedRows, mine: Callable[[DeadLetter | UndecodableSpan], bool]) -> int:
-    """Delete what is kept and `mine`; how many that were."""
-    due = [(name, key) for name in _TYPES for key, item in read(rows.view, name) if mine(item)]
-    for name, key in due:
+def task_of(letter: DeadLetter) -> SealedTask:
+    """The task that a dead letter holds."""
+    return msgspec.msgpack.decode(letter.sealed, type=SealedTask)
+
+
+def erase(
+    rows: EncryptedRows, mine: Callable[[DeadLetter | UndecodableSpan], bool]
+) -> list[DeadLetter | UndecodableSpan]:
+    """Delete what is kept and `mine`; returns what that was."""
+    due = [(name, key, item) for name in _TYPES for key, item in read(rows.view, name) if mine(item)]
+    for name, key, _ in due:
         rows.view.transaction.delete(key, db=rows.view.databases[name])
         rows.deleted(key)
-    return len(due)
+    return [item for _, _, item in due]

@@ -78,17 +78,22 @@ class EncryptedRows:
 
     # -- Moving ----------------------------------------------------------------------------------------------
 
-    def rotate(self, now: int) -> bool:
+    def end_epochs(self) -> None:
+        """Let no more values into any epoch there is."""
+        self._encryption.end()
+
+    def rotate(self, now: int, *, thoroughly: bool = False) -> bool:
         """End epochs whose time is over; encrypt anew what is left of those that have mostly gone.
 
         So a long task keeps no old key alive. Of what is kept for a person nothing goes but by a wish: there the
-        first that has gone is reason enough. Returns whether all was moved that one transaction may move.
+        first that has gone is reason enough, as it is everywhere with `thoroughly`. Returns whether all was moved that
+        one transaction may move.
         """
         self._encryption.end_epochs(now, self.epochs)
         stays = self._encryption.current | self._encryption.lost.keys()
         done = True
         for number, epoch in list(self.epochs.items()):
-            enough = epoch.gone if epoch.kept else epoch.live * (MOVED_SHARE - 1) <= epoch.gone
+            enough = epoch.gone if epoch.kept or thoroughly else epoch.live * (MOVED_SHARE - 1) <= epoch.gone
             if epoch.live and enough and number not in stays:
                 done = self._move(number, epoch, now) and done
         return done

@@ -239,21 +239,47 @@ class Transaction:
 
     # -- Keys ------------------------------------------------------------------------------------------------
 
-    def rotate_keys(self, now: int) -> bool:
+    def rotate_keys(self, now: int, *, thoroughly: bool = False) -> bool:
         """End epochs whose time is over, and move what they keep alive; after the commit unused keys may go.
 
+        With `thoroughly` whatever has lost a value is moved, so that the bytes of that value are gone at once.
         Returns whether that was all; else the next transaction goes on.
         """
         before = dict(self._encrypted.epochs)
-        done = self._encrypted.rotate(now)
+        done = self._encrypted.rotate(now, thoroughly=thoroughly)
         self.changes += self._encrypted.epochs != before
         return done
 
-    def erase_kept(self, mine: Callable[[DeadLetter | UndecodableSpan], bool]) -> int:
-        """Delete what is kept and `mine`; how many that were. Its bytes are gone when keys have been rotated."""
+    # -- Erasure ---------------------------------------------------------------------------------------------
+
+    def erase_open(self, closings: Iterable[Closing], until: int) -> None:
+        """Withdraw open spans; their links are remembered until then (ns)."""
+        for closing in closings:
+            self.changes += 1
+            spans = sum(len(member.positions) for member in closing.dropped)
+            self.counters.sequence += 1
+            self._departed.leave_links(self.counters.sequence, closing, until)
+            for member in closing.dropped:
+                self._finish(member)
+            self.counters.open -= spans
+            self.counters.withdrawn += spans
+
+    def erase_kept(self, mine: Callable[[DeadLetter | UndecodableSpan], bool]) -> list[DeadLetter | UndecodableSpan]:
+        """Delete what is kept and `mine`; returns what that was. Its bytes are gone when keys have been rotated."""
         erased = kept.erase(self._encrypted, mine)
-        self.changes += erased
+        self.changes += len(erased)
+        for letter in erased:
+            if isinstance(letter, DeadLetter):
+                tasks = kept.task_of(letter).kind is SealKind.TASK
+                self.counters.dead -= letter.spans
+                self.counters.withdrawn += letter.spans
+                self.counters.tasks_dead -= tasks
+                self.counters.tasks_withdrawn += tasks
         return erased
+
+    def end_epochs(self) -> None:
+        """Let no more values into the epochs of now, so that `rotate_keys` can end with their keys."""
+        self._encrypted.end_epochs()
 
     # -- Room ------------------------------------------------------------------------------------------------
 

@@ -193,6 +193,7 @@ class LinkReason(IntEnum):
     FOREIGN = 0
     TRUNCATED = 1
     GIVEN_AWAY = 2
+    ERASED = 3
 
 
 class Link(NamedTuple):
@@ -200,6 +201,7 @@ class Link(NamedTuple):
 
     FOREIGN: no task claimed it. TRUNCATED: shed by a limit, so the record of the task above it is truncated.
     GIVEN_AWAY: a lifecycle span handed on without a task, so a task span that comes later is flagged.
+    ERASED: somebody asked for it.
     """
 
     span_id: bytes

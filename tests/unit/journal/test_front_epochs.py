@@ -271,7 +271,7 @@ def test_what_is_kept_has_a_key_of_its_own_that_changes_when_some_of_it_goes(run
     def mine(item: DeadLetter | UndecodableSpan) -> bool:
         return isinstance(item, UndecodableSpan) and item.raw == secret
 
-    assert running.ask(lambda transaction: transaction.erase_kept(mine)) == 1
+    assert len(running.ask(lambda transaction: transaction.erase_kept(mine))) == 1
     running.wait(11)
     (new,) = running.epochs()
     assert new != old
