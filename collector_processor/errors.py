@@ -7,6 +7,17 @@ class BenchmarkError(Exception):
     """Base of all errors of the processor: the command prints its message without a traceback."""
 
 
+def told(error: BaseException) -> str:
+    """What may be said of an error: our own speak for themselves, of others only the type and what the system said.
+
+    The message of an error that nobody foresaw may quote what an application sent.
+    """
+    if isinstance(error, BenchmarkError):
+        return str(error)
+    name = type(error).__name__
+    return f"{name}: {error.strerror}" if isinstance(error, OSError) and error.strerror else name
+
+
 class ConfigError(BenchmarkError):
     """A setting is unknown or its value can't be used; the message names the setting and what is allowed."""
 
@@ -54,7 +65,15 @@ class JournalInUseError(JournalError):
 
 
 class DamagedEntryError(JournalError):
-    """A stored value doesn't match its checksum or its format."""
+    """A stored value doesn't match its authentication tag or its format."""
+
+
+class LostKeyError(DamagedEntryError):
+    """The key that a stored value was encrypted with is not there: destroyed with its epoch, or lost."""
+
+
+class KeyWriteError(JournalError):
+    """A new key could not be made durable: nothing was encrypted with it."""
 
 
 # -- Conversion ------------------------------------------------------------------------------------

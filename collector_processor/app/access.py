@@ -21,11 +21,12 @@ from uuid import UUID
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from collector_processor.app.pipeline import Pipeline
+from collector_processor.app.privacy import privacy_keys, protector_of
 from collector_processor.config import EMBEDDED, Settings
 from collector_processor.convert import FoldSettings, unite
 from collector_processor.convert import correct as corrections
 from collector_processor.errors import StoreError
-from collector_processor.guard import GateSettings
+from collector_processor.guard import GateSettings, Protector
 from collector_processor.model.record import BenchmarkDataPoint
 from collector_processor.model.times import to_text
 from collector_processor.store import inspection, maintenance, migrations, querying
@@ -116,7 +117,7 @@ def query(url: str, text: str, *, timeout_seconds: float) -> Answer:
 def review(url: str, settings: Settings, decide: Callable[[Quarantine], Awaitable[T]]) -> T:
     """Ask or decide about records; corrected ones are folded and judged by `settings`. Raises StoreError."""
     pipeline = Pipeline(
-        settings.tenant_key,
+        Protector(None, None),  # what is stored was redacted when it came; `correct` redacts what a person adds
         FoldSettings(settings.evaluator),
         GateSettings(frozenset(settings.task_types), frozenset(settings.agents), settings.clock_skew * 1000),
     )
@@ -124,10 +125,16 @@ def review(url: str, settings: Settings, decide: Callable[[Quarantine], Awaitabl
 
 
 async def correct(
-    quarantine: Quarantine, id_: UUID, patch: JsonPatch, *, author: str, reason: str
+    quarantine: Quarantine, id_: UUID, patch: JsonPatch, *, author: str, reason: str, settings: Settings
 ) -> BenchmarkDataPoint:
-    """Correct a record now. Raises CorrectionError where the patch doesn't fit it, StoreError."""
-    corrections.correct(await quarantine.show(id_), patch)
+    """Correct a record now, with what stands in the patch and the reason redacted as the record's own texts are.
+
+    Raises CorrectionError where the patch doesn't fit the record or can't be searched, StoreError, ConfigError.
+    """
+    record = await quarantine.show(id_)
+    protector = protector_of(settings.tenant_key, privacy_keys(settings))
+    patch, reason = protector.correction(patch, reason, record.tenant_id)
+    corrections.correct(record, patch)
     return await quarantine.correct(id_, patch, author=author, reason=reason, time=to_text(time.time_ns()))
 
 

@@ -22,6 +22,7 @@ import lmdb
 import uvloop
 
 from collector_processor.app.memory import collect_seldom
+from collector_processor.app.privacy import protector_of
 from collector_processor.app.protocol import (
     Account,
     BatchStored,
@@ -46,6 +47,7 @@ from collector_processor.forward.redact import Redactor
 from collector_processor.forward.select import Selector
 from collector_processor.forward.send import Sender
 from collector_processor.forward.tally import Drop, Room, Tally
+from collector_processor.guard.privacy import Text
 from collector_processor.guard.tenants import hashed
 from collector_processor.journal.reader import JournalReader
 from collector_processor.model.record import point_id
@@ -94,7 +96,7 @@ class Forwarder:
         self._room = Room(begin.queue_bytes)
         self._tally = Tally()
         self._selector = Selector(begin.ratio, begin.keep)
-        self._preparer = Preparer(self._selector, Redactor(partial(hashed, key=begin.tenant_key)))
+        self._preparer = Preparer(self._selector, redactor_of(begin))
         self._sender = Sender(exporter, self._room, self._tally)
         self._held: dict[UUID, _Held] = {}
         self._work: asyncio.Queue[UUID | Departed] = asyncio.Queue()
@@ -264,6 +266,16 @@ class Forwarder:
         if state != self._accounted:
             self._accounted = state
             self._tell(Account(tally.sent, tally.sampled, dict(tally.dropped), self._room.used, problem))
+
+
+def redactor_of(begin: BeginForwarding) -> Redactor:
+    """What makes the copies that leave, with the pseudonyms that records have."""
+    protector = protector_of(begin.tenant_key, begin.privacy_keys)
+
+    def clean(texts: Sequence[tuple[str, str]], tenant: str | None) -> Sequence[str]:
+        return protector.redact([Text(*text) for text in texts], tenant).values
+
+    return Redactor(partial(hashed, key=begin.tenant_key), clean if begin.privacy_keys else None)
 
 
 def _size(task: RawTask) -> int:

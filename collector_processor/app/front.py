@@ -11,13 +11,15 @@ import contextlib
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
 import msgspec
 
+from collector_processor.app.subject import Subject
+from collector_processor.app.withdrawal import Withdrawal, Withdrawn
 from collector_processor.assemble import wire
 from collector_processor.assemble.assembler import Arrival, Assembler, Summary
 from collector_processor.assemble.closing import Limits
@@ -63,6 +65,8 @@ MAX_DEPARTING_BYTES: Final = 8 << 20
 TICK_SECONDS: Final = 0.1
 FAILED_SECONDS: Final = 5.0
 EXPIRE_EVERY: Final = 10 * SECOND
+ROTATE_EVERY: Final = 10 * SECOND
+"""So long after its last value has gone, a key is destroyed at the latest."""
 LARGE_BODY: Final = 1 << 20
 """A body above this is split in a thread, so that the event loop goes on answering others."""
 
@@ -129,8 +133,11 @@ class Front:
         self._staged: dict[bytes, set[bytes]] = {}
         self._staged_in: Transaction | None = None
         self._expired_at = 0
+        self._rotated_at = 0
         self._forgotten: Sequence[tuple[bytes, Sequence[bytes]]] = ()
         self._timer: asyncio.Task[None] | None = None
+        self._deciding = asyncio.Lock()
+        """Two decisions in one commit would be about the same spans: the index follows only after it."""
 
     # -- Life ------------------------------------------------------------------------------------------------
 
@@ -150,6 +157,7 @@ class Front:
             self._timer.cancel()
             await asyncio.gather(self._timer, return_exceptions=True)
         await asyncio.to_thread(self._commit.stop)
+        self._commit.end_epochs()
         self._environment.close()
 
     def _rebuild(self, transaction: Transaction) -> list[Waiting]:
@@ -232,7 +240,9 @@ class Front:
 
     async def tick(self) -> int:
         """Close and seal what is due now. Returns the number of tasks sealed."""
-        return await self._seal(self._due)
+        sealed = await self._seal(self._due)
+        await self._rotate_keys()
+        return sealed
 
     async def flush(self) -> int:
         """Close and seal every task whose span has come. Returns the number of tasks sealed."""
@@ -248,6 +258,15 @@ class Front:
             if expired.all_of_it:
                 self._expired_at = now
         return self._assembler.take(now, transaction)
+
+    async def _rotate_keys(self) -> None:
+        now = self._clock()
+        if abs(now - self._rotated_at) > ROTATE_EVERY:
+            done = await self._run(
+                lambda transaction: transaction.rotate_keys(now), lambda _: self._commit.destroy_unused_keys()
+            )
+            if done:
+                self._rotated_at = now
 
     async def _seal(self, decide: Callable[[Transaction], list[Closing]]) -> int:
         now = self._clock()
@@ -272,12 +291,35 @@ class Front:
                 self._assembler.forget(trace_id, span_ids)
             self._forgotten = ()
 
-        _, waiting = await self._run(seal, carried_out)
+        async with self._deciding:
+            _, waiting = await self._run(seal, carried_out)
         if waiting:
             self._on_sealed(waiting)
         if departing and self._on_departed is not None:
             self._on_departed(departing)
         return sum(batch.tasks for batch in waiting)
+
+    # -- Erasure ---------------------------------------------------------------------------------------------
+
+    async def withdraw(self, subject: Subject, *, dry: bool) -> Withdrawn:
+        """Erase what the journal holds of somebody, and the keys that it was encrypted with. Raises JournalError."""
+        now = self._clock()
+        async with self._deciding:
+            withdrawn = await Withdrawal(self._run, self._assembler, subject, dry=dry).carry_out(
+                now, now + self._links_kept
+            )
+        if not dry:
+            await self.renew_keys()
+        return withdrawn
+
+    async def renew_keys(self) -> None:
+        """Make everything that has left the journal unreadable now. Raises JournalError."""
+        await self._run(lambda transaction: transaction.end_epochs())
+        while not await self._run(
+            lambda transaction: transaction.rotate_keys(self._clock(), thoroughly=True),
+            lambda _: self._commit.destroy_unused_keys(),
+        ):
+            continue
 
     # -- Completion and questions ----------------------------------------------------------------------------
 
@@ -313,6 +355,11 @@ class Front:
     def problem(self) -> str | None:
         """Why the journal takes nothing; None while all is well."""
         return self._commit.problem
+
+    @property
+    def unreadable(self) -> Mapping[str, int]:
+        """Values of the journal that nobody can read, by what is wrong with their key."""
+        return self._commit.unreadable
 
     @property
     def used_bytes(self) -> int:

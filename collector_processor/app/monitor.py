@@ -25,6 +25,7 @@ from collector_processor.app.upkeep import Upkeep
 from collector_processor.app.workers import WorkerPool
 from collector_processor.config import Settings
 from collector_processor.errors import BenchmarkError
+from collector_processor.model.stages import PrivacyKeys
 from collector_processor.store.database import Database
 from collector_processor.store.figures import Figures, read_figures
 from collector_processor.telemetry import Snapshot, get_logger
@@ -50,6 +51,7 @@ class Watched(Protocol):
     settings: Settings
     front: Front
     pool: WorkerPool
+    privacy_keys: PrivacyKeys | None
     database: DatabaseKeeper
     upkeep: Upkeep
     forwarding: Forwarding | None
@@ -132,6 +134,8 @@ class Monitor:
             reasons.append(f"storing: {processor.pool.problem}")
         if (lag := self._lag()) > LAG_SECONDS:
             reasons.append(f"the oldest sealed batch waits for {lag:.0f} s")
+        for problem, values in processor.front.unreadable.items():
+            reasons.append(f"journal: {values} entries can't be read: {problem}; put it back and start again")
         used, limit = processor.front.used_bytes, processor.settings.journal_max_bytes
         if used > limit * FULL_SOON:
             reasons.append(
@@ -199,6 +203,7 @@ class Monitor:
             ),
             collection=self._collection(figures, latest),
             equations=tuple(equations),
+            privacy=self._privacy(),
             forward=self._forward(),
             off=self._off(),
         )
@@ -226,6 +231,14 @@ class Monitor:
             **seen,
         )
 
+    def _privacy(self) -> report.Privacy | None:
+        keys, done = self._processor.privacy_keys, self._processor.pool.redactions
+        if keys is None:
+            return None
+        return report.Privacy(
+            keys=tuple(key_id for key_id, _ in keys), texts=done.texts, replaced=done.replaced, withheld=done.withheld
+        )
+
     def _forward(self) -> report.Forward | None:
         settings, forwarding = self._processor.settings, self._processor.forwarding
         if settings.forward_endpoint is None or forwarding is None:
@@ -247,6 +260,9 @@ class Monitor:
             for name in ("otlp_grpc", "otlp_http", "admin")
             if getattr(settings, name) is None
         ]
+        if settings.privacy == "off":
+            why = "COLLECTOR_PROCESSOR_PRIVACY is off: texts are stored and forwarded as they come"
+            off.append(report.Off(what="privacy", why=why))
         if settings.tenant_key is None:
             why = "COLLECTOR_PROCESSOR_TENANT_KEY is not set: tenants in clear are left out of records"
             off.append(report.Off(what="tenants", why=why))

@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 from collector_processor.forward.tally import Drop
-from collector_processor.model.stages import Applied, Keep
+from collector_processor.model.stages import Applied, Keep, PrivacyKeys, Redactions
 
 _LENGTH: Final = struct.Struct(">I")
 
@@ -27,6 +27,7 @@ class Begin(msgspec.Struct, tag=True, frozen=True):
     journal: str
     database_url: str
     tenant_key: bytes | None
+    privacy_keys: PrivacyKeys | None
     evaluator: str | None
     task_types: tuple[str, ...]
     agents: tuple[str, ...]
@@ -56,6 +57,7 @@ class Done(msgspec.Struct, tag=True, frozen=True):
     applied: Applied | None
     seconds: dict[str, float]
     """Time by stage: read, convert (guard included), store."""
+    redactions: Redactions
 
 
 class OrphansJoined(msgspec.Struct, tag=True, frozen=True):
@@ -81,6 +83,7 @@ class BeginForwarding(msgspec.Struct, tag=True, frozen=True):
     journal: str
     database_url: str
     tenant_key: bytes | None
+    privacy_keys: PrivacyKeys | None
     endpoint: str
     protocol: str
     headers: dict[str, str]

@@ -23,10 +23,12 @@ import uvloop
 from collector_processor.app.admin import admin_app
 from collector_processor.app.control import ControlServer
 from collector_processor.app.database import DatabaseKeeper
+from collector_processor.app.erasing import Kind, subject_of
 from collector_processor.app.forwarding import Forwarding, protocol_of
 from collector_processor.app.front import Front, Waiting
 from collector_processor.app.memory import collect_seldom
 from collector_processor.app.monitor import Monitor
+from collector_processor.app.privacy import privacy_keys
 from collector_processor.app.protocol import Begin, BeginForwarding
 from collector_processor.app.upkeep import Upkeep
 from collector_processor.app.workers import WorkerPool
@@ -54,6 +56,7 @@ class Processor:
         self.listening: dict[str, str] = {}
         self.stopping = False
         self.fault: str | None = None
+        self.privacy_keys = privacy_keys(settings)
         self.database = DatabaseKeeper(settings)
         self.forwarding = Forwarding(self._begin_forwarding) if settings.forward_endpoint else None
         self.pool = WorkerPool(self._begin, self._complete, self.database.recover, self._begun)
@@ -177,6 +180,7 @@ class Processor:
             journal=str(self.front.folder),
             database_url=self.database.url,
             tenant_key=settings.tenant_key,
+            privacy_keys=self.privacy_keys,
             evaluator=settings.evaluator,
             task_types=settings.task_types,
             agents=settings.agents,
@@ -195,6 +199,7 @@ class Processor:
             journal=str(self.front.folder),
             database_url=self.database.url,
             tenant_key=settings.tenant_key,
+            privacy_keys=self.privacy_keys,
             endpoint=settings.forward_endpoint,
             protocol=protocol_of(settings),
             headers=dict(settings.forward_headers or ()),
@@ -244,7 +249,20 @@ class Processor:
                 for span in kept
             ]
 
-        return {"status": status, "flush": flush, "undecodable": undecodable}
+        async def withdraw(arguments: Mapping[str, Any]) -> Any:
+            subject = subject_of(self.settings, Kind(arguments["kind"]), str(arguments["value"]))
+            withdrawn = await self.front.withdraw(subject, dry=bool(arguments["dry"]))
+            if arguments["dry"] or not withdrawn.removed.get("sealed_spans"):
+                return withdrawn
+            try:
+                await asyncio.wait_for(self.pool.drained(), self.settings.drain_timeout)
+            except TimeoutError:
+                return withdrawn
+            await self.front.renew_keys()
+            removed = {place: count for place, count in withdrawn.removed.items() if place != "sealed_spans"}
+            return withdrawn._replace(removed=removed, waiting=0)
+
+        return {"status": status, "flush": flush, "undecodable": undecodable, "withdraw": withdraw}
 
 
 def _text(path: Path | None) -> str | None:

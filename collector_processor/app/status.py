@@ -103,6 +103,15 @@ class Forward(Part, frozen=True, kw_only=True):
     problem: str | None = None
 
 
+class Privacy(Part, frozen=True, kw_only=True):
+    """What the privacy pass did since the start. `keys` are ids of the keys of pseudonyms, the current one first."""
+
+    keys: tuple[str, ...]
+    texts: int
+    replaced: dict[str, int]
+    withheld: dict[str, int]
+
+
 class Off(Part, frozen=True, kw_only=True):
     """A part of the processor that is not at work, and why."""
 
@@ -125,6 +134,7 @@ class Status(Part, frozen=True, kw_only=True):
     database: Database
     collection: Collection
     equations: tuple[Equation, ...]
+    privacy: Privacy | None = None
     forward: Forward | None = None
     off: tuple[Off, ...] = ()
 
@@ -159,6 +169,10 @@ def as_metrics(status: Status) -> Snapshot:
         metric.STORAGE_GROWTH_RATE: collection.storage_growth_rate_bytes_per_day,
     }
     values: dict[Family, Any] = {family: number for family, number in numbers.items() if number is not None}
+    if (privacy := status.privacy) is not None:
+        values[metric.PRIVACY_TEXTS] = privacy.texts
+        values[metric.PRIVACY_REPLACED] = {(name,): count for name, count in privacy.replaced.items()}
+        values[metric.PRIVACY_WITHHELD] = {(name,): count for name, count in privacy.withheld.items()}
     if status.forward is not None:
         values[metric.FORWARD_UP] = int(status.forward.problem is None)
         values[metric.FORWARD_WAITING_BYTES] = status.forward.waiting_bytes

@@ -18,6 +18,7 @@ import uvloop
 
 from collector_processor.app.memory import collect_seldom
 from collector_processor.app.pipeline import Pipeline
+from collector_processor.app.privacy import protector_of
 from collector_processor.app.protocol import (
     Apply,
     Begin,
@@ -36,9 +37,10 @@ from collector_processor.app.protocol import (
 from collector_processor.config import Settings
 from collector_processor.convert.fold import FoldSettings
 from collector_processor.convert.union import unite
-from collector_processor.errors import BenchmarkError
+from collector_processor.errors import BenchmarkError, told
 from collector_processor.guard import GateSettings
 from collector_processor.journal.reader import JournalReader
+from collector_processor.model.stages import Redactions
 from collector_processor.store.database import Database
 from collector_processor.store.postgres import PostgresStore
 from collector_processor.telemetry import configure, get_logger
@@ -67,26 +69,26 @@ class Worker:
             return Failed(str(error), getattr(error, "transient", False))
         except Exception as error:
             log.exception("worker: a request failed")
-            return Failed(repr(error), transient=False)
+            return Failed(told(error), transient=False)
 
     async def _apply(self, request: Apply) -> Done:
         began = time.perf_counter()
         batch = self._journal.batch(request.batch_id)
         if batch is None:
-            return Done(request.batch_id, None, {})
+            return Done(request.batch_id, None, {}, Redactions())
         read = time.perf_counter()
         prepared = self._pipeline.prepare(*batch)
         converted = time.perf_counter()
         applied = await self._store.apply(prepared)
         stored = time.perf_counter()
         seconds = {"read": read - began, "convert": converted - read, "store": stored - converted}
-        return Done(batch.id, applied, seconds)
+        return Done(batch.id, applied, seconds, self._pipeline.take_account())
 
 
 def pipeline_of(begin: Begin) -> Pipeline:
     """The conversion with the settings that the front sent."""
     return Pipeline(
-        begin.tenant_key,
+        protector_of(begin.tenant_key, begin.privacy_keys),
         FoldSettings(begin.evaluator),
         GateSettings(frozenset(begin.task_types), frozenset(begin.agents), begin.clock_skew_ms),
     )

@@ -11,7 +11,7 @@ import contextlib
 import subprocess
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 from uuid import UUID
@@ -31,7 +31,8 @@ from collector_processor.app.protocol import (
     frame,
     read_frame,
 )
-from collector_processor.model.stages import Applied
+from collector_processor.errors import told
+from collector_processor.model.stages import Applied, Redactions
 from collector_processor.telemetry import get_logger, metrics
 
 log = get_logger(__name__)
@@ -68,6 +69,8 @@ class WorkerPool:
         self._news = asyncio.Condition()
         self._slots: list[asyncio.Task[None]] = []
         self._joined_at = time.monotonic()
+        self.redactions = Redactions()
+        """What the privacy pass did in all workers since the start; a batch that is done again counts again."""
         self.problem: str | None = None
         """Why batches are not being stored right now; None while all is well."""
 
@@ -136,7 +139,7 @@ class WorkerPool:
                 problem = str(error)
             except Exception as error:
                 log.exception("worker: the slot failed", slot=slot)
-                problem = repr(error)
+                problem = told(error)
             failed = True
             if time.monotonic() - began > LAST_PAUSE * 2:
                 pause = FIRST_PAUSE
@@ -179,7 +182,7 @@ class WorkerPool:
 
     async def _handle(self, slot: str, reply: Reply) -> None:
         match reply:
-            case Done(batch_id, applied, seconds):
+            case Done(batch_id, applied, seconds, redactions):
                 if applied is not None:
                     await self._complete(batch_id, applied)
                 self._held.pop(slot, None)
@@ -187,6 +190,7 @@ class WorkerPool:
                 metrics.BATCHES.labels("stored").inc()
                 for stage, spent in seconds.items():
                     metrics.BATCH_SECONDS.labels(stage).observe(spent)
+                self.redactions = _added(self.redactions, redactions)
                 async with self._news:
                     self._news.notify_all()
             case OrphansJoined(count):
@@ -198,6 +202,14 @@ class WorkerPool:
                 raise _WorkFailedError(error)
             case Up():
                 raise _WorkFailedError("a worker spoke out of turn")
+
+
+def _added(before: Redactions, more: Redactions) -> Redactions:
+    return Redactions(
+        before.texts + more.texts,
+        dict(Counter(before.replaced) + Counter(more.replaced)),
+        dict(Counter(before.withheld) + Counter(more.withheld)),
+    )
 
 
 class _WorkFailedError(Exception):

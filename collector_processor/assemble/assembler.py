@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from collector_processor.assemble.closing import Limits, Plan, plan
 from collector_processor.assemble.index import Entry, Lookup, Trace, has_task, span_ids
-from collector_processor.assemble.tree import Place, owners
+from collector_processor.assemble.tree import OpenSpan, Owner, Place, owners
 from collector_processor.model.stages import HEADER, Closing, Fragment, FragmentFlag, Known, SealKind, Stored
 
 TICK: Final = 100_000_000
@@ -216,6 +216,23 @@ class Assembler:
             trace.forget(ids)
 
     # -- Questions -------------------------------------------------------------------------------------------
+
+    def traces(self) -> list[bytes]:
+        """Ids of all traces with open spans."""
+        return [*self._traces]
+
+    def groups(self, trace_id: bytes, lookup: Lookup) -> dict[Owner, list[OpenSpan]]:
+        """The open spans of a trace by what they belong to; none where it has none any more."""
+        trace = self._traces.get(trace_id)
+        if trace is None:
+            return {}
+        known = trace.load(trace_id, lookup)
+        spans = trace.open_spans()
+        groups: defaultdict[Owner, list[OpenSpan]] = defaultdict(list)
+        for span_id, owner in owners(spans, known).items():
+            if span_id in spans:
+                groups[owner].append(spans[span_id])
+        return groups
 
     def needed(self, lookup: Lookup) -> _Needed:
         """Which closed tasks still have open late spans: those are not forgotten."""

@@ -102,6 +102,11 @@ def plan(
     return Plan(tuple(closings), records, min(later, default=None))
 
 
+def erased(trace_id: bytes, spans: Sequence[OpenSpan]) -> Closing:
+    """Let go of open spans that somebody wants erased; that they were here stays known, so they don't come again."""
+    return Closing(trace_id, None, b"", _members(spans), _links(spans, LinkReason.ERASED))
+
+
 class _Surroundings(NamedTuple):
     """Of a group without a task: the trace's last arrival, and whether the trace has lifecycle spans."""
 

@@ -107,7 +107,11 @@ def _correct(options: argparse.Namespace) -> int:
 
     patch = _read_patch(options.patch)
     who = _decision(options)
-    return _tell(options, _review(options, lambda quarantine: access.correct(quarantine, options.id, patch, **who)))
+    settings = load_settings(options)
+    return _tell(
+        options,
+        _review(options, lambda quarantine: access.correct(quarantine, options.id, patch, settings=settings, **who)),
+    )
 
 
 def _release(options: argparse.Namespace) -> int:

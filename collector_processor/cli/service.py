@@ -99,6 +99,10 @@ def _lines(status: Status) -> list[str]:
     ]
     if status.collection.total_data_points is not None:
         rows.append(("stored", f"{status.collection.total_data_points} data points"))
+    if (privacy := status.privacy) is not None:
+        done = {"replaced": privacy.replaced, "withheld": privacy.withheld}
+        counted = [f"{what} {_counts(by_name)}" for what, by_name in done.items() if by_name]
+        rows.append(("privacy", "; ".join([f"{privacy.texts} texts searched", *counted])))
     if (forward := status.forward) is not None:
         counts = {"sent": forward.sent, "sampled out": forward.sampled_out}
         counts |= {f"dropped: {reason.replace('_', ' ')}": spans for reason, spans in forward.dropped.items()}
@@ -131,6 +135,10 @@ def _maintenance(done: Maintenance) -> list[tuple[str, str]]:
         told.append(f"old records retired {_moment(done.retired_at)}")
     rows = [("maintenance", ", ".join(told))]
     return [*rows, ("", f"FAILED, it will be tried again: {done.error}")] if done.error else rows
+
+
+def _counts(by_name: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(by_name.items()))
 
 
 def _moment(written: str) -> str:

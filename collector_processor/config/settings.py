@@ -11,7 +11,7 @@ import platformdirs
 
 from collector_processor.config import values
 from collector_processor.config.values import Address, Form
-from collector_processor.model.stages import Keep
+from collector_processor.model.stages import Keep, PrivacyKeys
 from otel_benchmark.attributes import TaskType
 
 T = TypeVar("T")
@@ -95,6 +95,15 @@ class Settings:
     max_task_bytes: int = _setting(values.size("1KiB", "16GiB"), "64MiB", "the same limit in bytes")
     tenant_key: bytes | None = _setting(
         values.KEY, "", "hashes tenants that arrive in clear; without it they are left out and flagged", secret=True
+    )
+    privacy: str = _setting(
+        values.choice("on", "off"), "on", "off: texts are stored and forwarded as they come, whatever stands in them"
+    )
+    privacy_keys: PrivacyKeys | None = _setting(
+        values.KEYS,
+        "",
+        "`k2=secret,k1=secret`: keys of pseudonyms, the current one first; default: `DATA_DIR/privacy.keys`, made once",
+        secret=True,
     )
     flush_records: int = _setting(values.count(1, 1000), "100", "so many waiting records are written at once, …")
     flush_interval: float = _setting(

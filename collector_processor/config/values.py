@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, Generic, NamedTuple, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
-from collector_processor.model.stages import Keep
+from collector_processor.model.stages import Keep, PrivacyKeys
 
 T = TypeVar("T")
 
@@ -17,6 +17,7 @@ _BYTES: Final = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 
 _QUANTITY: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s?([A-Za-z]+)", re.ASCII)
 _NUMBER: Final = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,15})?", re.ASCII)
 _HEADER_NAME: Final = re.compile(r"[a-z0-9_.-]+", re.ASCII)
+_KEY_ID: Final = re.compile(r"[a-z][a-z0-9]{0,15}", re.ASCII)
 _OUTCOMES: Final = {"failed": "failure", "partial": "partial"}
 """How people call an outcome, and how records do."""
 _STATES: Final = ("quarantined",)
@@ -160,6 +161,18 @@ def _read_key(text: str) -> bytes:
     return key
 
 
+def _read_keys(text: str) -> PrivacyKeys:
+    keys: dict[str, bytes] = {}
+    for line in filter(None, (part.strip() for part in re.split(r"[,\n]", text))):
+        key_id, equals, key = (part.strip() for part in line.partition("="))
+        if not equals or not _KEY_ID.fullmatch(key_id) or key_id in keys:
+            raise ValueError
+        keys[key_id] = _read_key(key)
+    if not keys:
+        raise ValueError
+    return tuple(keys.items())
+
+
 def _read_file(text: str) -> Path:
     path = _read_path(text)
     if not path.is_file():
@@ -219,6 +232,12 @@ PATH: Final[Form[Path]] = Form("the path of a directory", _read_path, str)
 NAME: Final[Form[str | None]] = Form("a name", _read_name, lambda value: value or "")
 KEY: Final[Form[bytes | None]] = Form(
     "a secret of at least 16 bytes", _read_key, lambda value: "" if value is None else value.decode(errors="replace")
+)
+KEYS: Final[Form[PrivacyKeys | None]] = Form(
+    "keys such as k2=secret,k1=secret (or a line each), the current one first; an id is a lower-case letter and up to"
+    " 15 more letters and digits, a secret has at least 16 bytes and no comma",
+    _read_keys,
+    lambda value: ",".join(f"{key_id}={key.decode(errors='replace')}" for key_id, key in value or ()),
 )
 FILE: Final[Form[Path | None]] = Form(
     "the path of a file", _read_file, lambda value: "" if value is None else str(value)

@@ -30,8 +30,12 @@ def convert(raw: RawTask) -> Converted:
     sealed = raw.sealed
     decoded = decode(raw)
     facts = arrange(_ADAPTER.read(sealed, decoded))
-    if sealed.kind is SealKind.LATE or facts.task is not None:
+    if facts.task is not None:
         return Converted(sealed, facts, (), decoded.undecodable, decoded.total)
+    if sealed.kind is SealKind.LATE:
+        named = (tenant_of(span.attributes) for span in decoded.spans.values())
+        tenant = next((tenant for tenant in named if tenant is not None), None)
+        return Converted(sealed, facts, (), decoded.undecodable, decoded.total, tenant)
     return Converted(sealed, None, _strays(facts, decoded), decoded.undecodable, decoded.total)
 
 

@@ -15,7 +15,7 @@ from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope, KeyVa
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 
 from collector_processor.forward.messages import Origin, spans_of
-from collector_processor.forward.redact import Redactor, copy_resource, copy_scope, describe_point
+from collector_processor.forward.redact import Redactor, describe_point
 from collector_processor.forward.select import Selector
 from collector_processor.model.stages import SpanKey, Standing
 
@@ -67,7 +67,8 @@ class Preparer:
             standing_of: span id → how the record that it belongs to stands; None where it has none.
             kept: they are forwarded whatever the ratio, also without a record.
         """
-        packer = _Packer()
+        leaving: list[tuple[Origin, Span, int]] = []
+        originals: list[Span] = []
         described: Standing | None = None
         point: list[KeyValue] = []
         copied: Origin | None = None
@@ -94,9 +95,14 @@ class Preparer:
                 if standing is not described:
                     described, point = standing, describe_point(standing)
                 if origin is not copied:
-                    copied, scope = origin, copy_scope(origin.scope)
-                packer.add(origin, self._redactor.span(span, scope, trace_state, point), len(raw))
+                    copied, scope = origin, self._redactor.scope(origin.scope)
+                leaving.append((origin, self._redactor.span(span, scope, trace_state, point), len(raw)))
+                originals.append(span)
             undecodable += len(positions) - found
+        self._redactor.clean([copy for _, copy, _ in leaving], originals)
+        packer = _Packer(self._redactor)
+        for origin, copy, size in leaving:
+            packer.add(origin, copy, size)
         return Prepared(packer.pieces(), sampled, hidden, undecodable)
 
 
@@ -111,7 +117,8 @@ def fact_ids(trace_id: bytes, payloads: Payloads) -> Iterator[str]:
 class _Packer:
     """Gathers copies by where they come from."""
 
-    def __init__(self) -> None:
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
         self._pieces: list[Piece] = []
         self._shares: dict[Origin, list[Span]] = {}
         self._spans = self._bytes = 0
@@ -131,7 +138,7 @@ class _Packer:
     def _pack(self) -> None:
         traces = TracesData()
         for origin, copies in self._shares.items():
-            target = traces.resource_spans.add(resource=copy_resource(origin.resource))
-            target.scope_spans.add(scope=copy_scope(origin.scope), spans=copies)
+            target = traces.resource_spans.add(resource=self._redactor.resource(origin.resource))
+            target.scope_spans.add(scope=self._redactor.scope(origin.scope), spans=copies)
         self._pieces.append(Piece(traces.SerializeToString(), self._spans))
         self._shares, self._spans, self._bytes = {}, 0, 0

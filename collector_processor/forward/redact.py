@@ -16,6 +16,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from collector_processor.forward.allowed import EVENTS, RESOURCE, SPAN, Form, is_name
+from collector_processor.forward.texts import Clean, kept_back, texts_of, values_of
 from collector_processor.model.stages import Standing
 from otel_benchmark import attributes as a
 
@@ -46,10 +47,16 @@ class Redactor:
 
     Args:
         known_as: tenant, in clear or hashed → the hash under which records know it; None where it must stay here.
+        clean: (texts, tenant) → these texts, without personal data and credentials; None lets them pass.
     """
 
-    def __init__(self, known_as: Callable[[str], str | None]) -> None:
+    def __init__(self, known_as: Callable[[str], str | None], clean: Clean | None = None) -> None:
         self._known_as = known_as
+        self._clean = clean
+        self.resource = _remembered(self._resource)
+        """From a resource's bytes, its copy; shared."""
+        self.scope = _remembered(self._scope)
+        """From an instrumentation scope's bytes, its copy; shared."""
 
     def span(self, span: Span, scope: InstrumentationScope, trace_state: str, point: Sequence[KeyValue]) -> Span:
         """Copy a span.
@@ -85,11 +92,51 @@ class Redactor:
         copy.DiscardUnknownFields()
         return copy
 
+    def clean(self, copies: Sequence[Span], originals: Sequence[Span]) -> None:
+        """Take out of the names and identifiers of copies what is personal; the originals of one task tell more of it.
+
+        What stays here is searched too: a name that a description announces must not leave as an agent's.
+        """
+        if self._clean is None:
+            return
+        tenants = (item.value.string_value for copy in copies for item in copy.attributes if item.key == a.TENANT_HASH)
+        texts = [text for copy in copies for text in texts_of(copy)]
+        beside = [text for original in originals for text in kept_back(original)]
+        told = [(text.key, text.value) for text in texts] + beside
+        for text, value in zip(texts, self._clean(told, next(tenants, None)), strict=False):
+            text.replace(value)
+
+    def _resource(self, raw: bytes) -> Resource:
+        resource = copy_resource(raw)
+        if self._clean is not None:
+            texts = [text for item in resource.attributes for text in values_of(item.key, item.value)]
+            for text, value in zip(texts, self._clean([(text.key, text.value) for text in texts], None), strict=True):
+                text.replace(value)
+        return resource
+
+    def _scope(self, raw: bytes) -> InstrumentationScope:
+        scope = copy_scope(raw)
+        if self._clean is not None:
+            told = [("scope.name", scope.name), ("scope.version", scope.version)]
+            scope.name, scope.version = self._clean(told, None)
+        return scope
+
     def _tenant(self, attributes: Iterable[KeyValue]) -> str | None:
         """The hash of the tenant that a span names, be it in clear or hashed already."""
         named = {item.key: item.value.string_value for item in attributes if item.key in _TENANTS}
         tenant = named.get(a.TENANT_HASH) or named.get(a.TENANT_ID)
         return self._known_as(tenant) if tenant else None
+
+
+def _remembered(copy: Callable[[bytes], _Copy]) -> Callable[[bytes], _Copy]:
+    """Make a copy once of bytes that come again; long ones are not kept, for they stand in nobody's account."""
+    known = lru_cache(maxsize=512)(copy)
+
+    @wraps(copy)
+    def remembered(raw: bytes) -> _Copy:
+        return known(raw) if len(raw) <= MAX_REMEMBERED_BYTES else copy(raw)
+
+    return remembered
 
 
 def describe_point(standing: Standing | None) -> list[KeyValue]:
@@ -109,20 +156,8 @@ def describe_point(standing: Standing | None) -> list[KeyValue]:
     return described
 
 
-def _remembered(copy: Callable[[bytes], _Copy]) -> Callable[[bytes], _Copy]:
-    """Make a copy once of bytes that come again; long ones are not kept, for they stand in nobody's account."""
-    known = lru_cache(maxsize=512)(copy)
-
-    @wraps(copy)
-    def remembered(raw: bytes) -> _Copy:
-        return known(raw) if len(raw) <= MAX_REMEMBERED_BYTES else copy(raw)
-
-    return remembered
-
-
-@_remembered
 def copy_resource(raw: bytes) -> Resource:
-    """Copy a resource from its bytes; one that can't be decoded gives an empty one. The result is shared."""
+    """Copy a resource from its bytes; one that can't be decoded gives an empty one."""
     try:
         resource = Resource.FromString(raw)
     except DecodeError:
@@ -134,9 +169,8 @@ def copy_resource(raw: bytes) -> Resource:
     return copy
 
 
-@_remembered
 def copy_scope(raw: bytes) -> InstrumentationScope:
-    """Copy an instrumentation scope from its bytes: name and version. The result is shared."""
+    """Copy an instrumentation scope from its bytes: name and version."""
     try:
         scope = InstrumentationScope.FromString(raw)
     except DecodeError:

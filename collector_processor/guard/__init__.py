@@ -1,6 +1,9 @@
-"""Guard: what a record must be before it is stored. Tenants are hashed, and the quality gates give their verdict."""
+"""Guard: what a record must be before it is stored.
+
+Tenants are hashed, personal data and credentials give way to pseudonyms, and the quality gates give their verdict.
+"""
 
 from collector_processor.guard.judge import GateSettings, judge
-from collector_processor.guard.tenants import protect
+from collector_processor.guard.protection import Protector
 
-__all__ = ["GateSettings", "judge", "protect"]
+__all__ = ["GateSettings", "Protector", "judge"]

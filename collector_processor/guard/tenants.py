@@ -15,7 +15,7 @@ HASH: Final = re.compile(r"[0-9a-f]{64}")
 """What a hashed tenant looks like: such a value passes as it is."""
 
 
-def protect(converted: Converted, key: bytes | None) -> Converted:
+def hash_tenants(converted: Converted, key: bytes | None) -> Converted:
     """Return a conversion with its tenants hashed; without a key a tenant in clear becomes null and is flagged."""
     facts = converted.facts
     if facts is not None and facts.task is not None and facts.task.tenant is not None:

@@ -43,6 +43,10 @@ class Problem(StrEnum):
     TENANT_WITHOUT_KEY = "tenant_without_key"
     CHILDREN_GIVEN_AWAY = "children_given_away"
     CYCLE = "cycle"
+    REDACTED = "redacted"
+    PERSONAL_DATA = "personal_data"
+    CREDENTIAL = "credential"
+    TEXT_WITHHELD = "text_withheld"
 
 
 class Wire(msgspec.Struct, frozen=True, rename="camel", gc=False):

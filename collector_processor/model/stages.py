@@ -19,6 +19,7 @@ from collector_processor.model.facts import (
     EvaluationFact,
     ExecutionFact,
     Facts,
+    Problem,
     RoutingFact,
     ToolCallFact,
 )
@@ -192,6 +193,7 @@ class LinkReason(IntEnum):
     FOREIGN = 0
     TRUNCATED = 1
     GIVEN_AWAY = 2
+    ERASED = 3
 
 
 class Link(NamedTuple):
@@ -199,6 +201,7 @@ class Link(NamedTuple):
 
     FOREIGN: no task claimed it. TRUNCATED: shed by a limit, so the record of the task above it is truncated.
     GIVEN_AWAY: a lifecycle span handed on without a task, so a task span that comes later is flagged.
+    ERASED: somebody asked for it.
     """
 
     span_id: bytes
@@ -280,7 +283,8 @@ class Converted(NamedTuple):
     """What conversion makes of one sealed task.
 
     `facts` for kinds TASK and LATE (without the task fact for LATE), `strays` for ORPHAN. `spans` counts all the
-    spans behind it, undecodable ones excepted; those without a fact of their own (foreign ones) included.
+    spans behind it, undecodable ones excepted; those without a fact of their own (foreign ones) included. `tenant`
+    is the one that the spans of a LATE part name: its pseudonyms are to be those of its record.
     """
 
     sealed: SealedTask
@@ -288,6 +292,34 @@ class Converted(NamedTuple):
     strays: Sequence[Stray]
     undecodable: Sequence[Undecodable]
     spans: int
+    tenant: str | None = None
+
+
+class Disclosure(NamedTuple):
+    """What the privacy pass found in one field of one span, or had to leave out of it: never the text itself.
+
+    `problem` is REDACTED for what was replaced, PERSONAL_DATA or CREDENTIAL for what stands in the record still,
+    TEXT_WITHHELD for a text that was left out. `type` says what it is (`EMAIL`) or why it was left out (`too_long`),
+    `times` how often.
+    """
+
+    span_id: str
+    field: str
+    problem: Problem
+    type: str
+    times: int = 1
+
+
+PrivacyKeys = tuple[tuple[str, bytes], ...]
+"""Keys of pseudonyms with their ids, the current one first."""
+
+
+class Redactions(msgspec.Struct, frozen=True):
+    """What the privacy pass did: texts that it searched, places replaced by category, texts withheld by reason."""
+
+    texts: int = 0
+    replaced: dict[str, int] = {}
+    withheld: dict[str, int] = {}
 
 
 class GuardedPoint(NamedTuple):

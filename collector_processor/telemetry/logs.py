@@ -1,7 +1,8 @@
 """Structured logs on stderr: for people on a terminal, one JSON object a line elsewhere.
 
 Libraries that log through the standard library (the HTTP server, gRPC, the connection pool) come out in the same
-form. Locals are never logged with an exception: they may hold secrets.
+form. An exception is logged with where it was raised. Locals never are, nor the message of an error that is not
+ours: they may hold what an application sent.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import traceback
 from typing import Final, Protocol, TextIO
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import ExcInfo, Processor
+
+from collector_processor.errors import told
 
 _LIBRARIES: Final = {"uvicorn": logging.WARNING, "grpc": logging.WARNING, "psycopg": logging.ERROR}
 """Least level of libraries whose everyday messages say nothing that ours don't."""
@@ -48,10 +52,13 @@ def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
     if for_people:
         colors = target.isatty() and "NO_COLOR" not in os.environ
         rendering = [
-            structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback),
+            structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=_write_traceback),
         ]
     else:
-        rendering = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        rendering = [
+            structlog.processors.ExceptionRenderer(lambda exc_info: _traceback(exc_info[1])),
+            structlog.processors.JSONRenderer(),
+        ]
     handler = logging.StreamHandler(target)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -82,3 +89,22 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """The logger of one module: a sentence first, then what it is about (`log.info("sealed", tasks=3)`)."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger
+
+
+def _write_traceback(stream: TextIO, exc_info: ExcInfo) -> None:
+    stream.write("\n" + _traceback(exc_info[1]))
+
+
+def _traceback(error: BaseException) -> str:
+    """Where an error and those before it were raised, with what may be said of each."""
+    chain: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and link not in chain:
+        chain.append(link)
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    parts = []
+    for each in reversed(chain):
+        name, words = type(each).__name__, told(each)
+        summary = words if words.startswith(name) else f"{name}: {words}"
+        parts.append("".join(traceback.format_tb(each.__traceback__)) + summary)
+    return "\n".join(parts)

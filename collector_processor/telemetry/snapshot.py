@@ -67,6 +67,13 @@ DATABASE_UP: Final = Family("database_up", "1 if the database answered the last 
 DATABASE_LAG: Final = Family("database_lag_seconds", "Age of the oldest batch that is sealed and not yet stored.")
 FORWARD_UP: Final = Family("forward_up", "1 if the backend took the last request, or none was sent yet.")
 FORWARD_WAITING_BYTES: Final = Family("forward_waiting_bytes", "Held of traces on their way to the backend.")
+PRIVACY_TEXTS: Final = Family("privacy_texts", "Texts searched for personal data and credentials.", kind="counter")
+PRIVACY_REPLACED: Final = Family(
+    "privacy_replaced", "Places of texts that gave way to a pseudonym.", ("category",), kind="counter"
+)
+PRIVACY_WITHHELD: Final = Family(
+    "privacy_withheld", "Texts left out instead of being passed unread.", ("reason",), "counter"
+)
 BUILD_INFO: Final = Family("build_info", "Always 1; the label tells what runs.", ("version",))
 
 # -- Equations -------------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ from collector_processor.convert import FoldSettings, convert, fold, unite
 from collector_processor.convert.arbiter import ArbiterAdapter
 from collector_processor.convert.decode import decode
 from collector_processor.convert.union import arrange
-from collector_processor.guard import GateSettings, judge, protect
+from collector_processor.guard import GateSettings, judge
+from collector_processor.guard.tenants import hash_tenants
 from collector_processor.model.record import encode_point, point_id
 from collector_processor.model.stages import RawTask
 
@@ -46,7 +47,7 @@ def measure(title: str, raw: RawTask, rounds: int) -> None:
     """Print one table."""
     adapter, fold_settings, gate_settings = ArbiterAdapter(), FoldSettings(), GateSettings()
     decoded = decode(raw)
-    converted = protect(convert(raw), None)
+    converted = hash_tenants(convert(raw), None)
     facts = converted.facts
     assert facts is not None
     point = point_id(raw.sealed.trace_id, raw.sealed.span_id)
@@ -54,7 +55,7 @@ def measure(title: str, raw: RawTask, rounds: int) -> None:
     judged = judge(record, gate_settings).point
 
     def whole() -> bytes:
-        facts = protect(convert(raw), None).facts
+        facts = hash_tenants(convert(raw), None).facts
         assert facts is not None
         identity = point_id(raw.sealed.trace_id, raw.sealed.span_id)
         return encode_point(judge(fold(identity, facts, 1, fold_settings), gate_settings).point)

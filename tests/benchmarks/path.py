@@ -2,7 +2,8 @@
 
 A real `serve` with its embedded PostgreSQL takes OTLP/HTTP requests of 500 spans over four connections. CPU is what
 the operating system charges: front and worker, each alone, PostgreSQL beside them. The ratios are to a bare parse of
-the same bytes by protobuf's C parser, and to that with every attribute put into a dict, in this process and run.
+the same bytes by protobuf's C parser, and to that with every attribute put into a dict, in this process and run. What
+the privacy pass costs is compared with the same load without it.
 
 Usage: python -m benchmarks.path [TASKS]
 """
@@ -89,7 +90,7 @@ def send(port: int, bodies: Sequence[bytes]) -> None:
         raise SystemExit(errors[0])
 
 
-def serve(folder: Path) -> Iterator[tuple[psutil.Process, int, int]]:
+def serve(folder: Path, privacy: str) -> Iterator[tuple[psutil.Process, int, int]]:
     """A processor of its own; it is gone when the iterator is."""
     environment = os.environ | {
         "COLLECTOR_PROCESSOR_DATA_DIR": str(folder),
@@ -97,6 +98,7 @@ def serve(folder: Path) -> Iterator[tuple[psutil.Process, int, int]]:
         "COLLECTOR_PROCESSOR_OTLP_HTTP": "127.0.0.1:0",
         "COLLECTOR_PROCESSOR_ADMIN": "127.0.0.1:0",
         "COLLECTOR_PROCESSOR_GRACE": "2s",
+        "COLLECTOR_PROCESSOR_PRIVACY": privacy,
         "COLLECTOR_PROCESSOR_FLUSH_RECORDS": "1000",
         "COLLECTOR_PROCESSOR_LOG_LEVEL": "warning",
     }
@@ -125,23 +127,27 @@ def stages(admin: int) -> dict[str, float]:
     return {name: float(spent) for name, spent in re.findall(r'batch_duration_seconds_sum{stage="(\w+)"} (\S+)', told)}
 
 
-def measure(title: str, tasks: int, foreign: int, task: Callable[[], bytes] = usual_task) -> None:
-    """One load, one table."""
-    bodies = list(requests(tasks, foreign, task))
-    spans = tasks * (8 + foreign)
-    size = sum(map(len, bodies))
-    began = time.process_time()
-    for body in bodies:
-        ExportTraceServiceRequest.FromString(body)
-    parse = spans / (time.process_time() - began)
-    began = time.process_time()
-    for body in bodies:
-        walk(body)
-    walked = spans / (time.process_time() - began)
+class Measured(NamedTuple):
+    """What one load took: CPU seconds until acknowledged and until stored, by stage, and wall seconds until both."""
+
+    front_until_acknowledged: float
+    took: Cpu
+    stages: dict[str, float]
+    acknowledged: float
+    stored: float
+
+    @property
+    def ours(self) -> float:
+        """CPU seconds of the processor's own processes."""
+        return self.took.front + self.took.workers
+
+
+def run(bodies: Sequence[bytes], warming: Sequence[bytes], tasks: int, privacy: str) -> Measured:
+    """Send a load to a new processor, and wait until it is stored."""
     with tempfile.TemporaryDirectory(prefix="otel-benchmark-bench-") as folder:
         Path(folder).chmod(0o755)
-        for front, port, admin in serve(Path(folder)):
-            send(port, list(requests(200, foreign, task)))
+        for front, port, admin in serve(Path(folder), privacy):
+            send(port, warming)
             ask(Path(folder), "flush", timeout=60)
             earlier = stages(admin)
             before, wall = cpu(front, Path(folder)), time.perf_counter()
@@ -154,24 +160,45 @@ def measure(title: str, tasks: int, foreign: int, task: Callable[[], bytes] = us
             after = cpu(front, Path(folder))
             worked = {name: spent - earlier[name] for name, spent in stages(admin).items()}
     points = next(each["terms"] for each in status["equations"] if each["name"] == "records")
-    assert points["accepted"] + points["quarantined"] == tasks + 200, points
+    assert points["accepted"] + points["quarantined"] == tasks, points
     took = Cpu(*(after[place] - before[place] for place in range(3)))
-    ours = took.front + took.workers
+    return Measured(received.front - before.front, took, worked, acknowledged, stored)
+
+
+def measure(title: str, tasks: int, foreign: int, task: Callable[[], bytes] = usual_task) -> None:
+    """One load, one table."""
+    bodies, warming = list(requests(tasks, foreign, task)), list(requests(200, foreign, task))
+    spans = tasks * (8 + foreign)
+    size = sum(map(len, bodies))
+    began = time.process_time()
+    for body in bodies:
+        ExportTraceServiceRequest.FromString(body)
+    parse = spans / (time.process_time() - began)
+    began = time.process_time()
+    for body in bodies:
+        walk(body)
+    walked = spans / (time.process_time() - began)
+    without, measured = (run(bodies, warming, tasks + 200, privacy) for privacy in ("off", "on"))
     print(f"{title}: {spans} spans in {len(bodies)} requests, {size / spans:.0f} bytes a span")
     print(f"  bare parse of the same bytes   {parse:10,.0f} spans a CPU-second")
     print(f"  … every attribute into a dict  {walked:10,.0f}")
-    acknowledging = spans / (received.front - before.front)
-    rates = {"acknowledged durable (front)": acknowledging, "acknowledged and stored (all)": spans / ours}
+    acknowledging = spans / measured.front_until_acknowledged
+    rates = {"acknowledged durable (front)": acknowledging, "acknowledged and stored (all)": spans / measured.ours}
     for what, rate in rates.items():
         print(f"  {what:<30} {rate:10,.0f}   {rate / parse:.2f} x the parse, {rate / walked:.2f} x the dicts")
-    for name, seconds in zip(Cpu._fields, took, strict=True):
+    for name, seconds in zip(Cpu._fields, measured.took, strict=True):
         print(f"    {name:<10}{seconds / spans * 1e6:8.2f} µs a span{seconds / tasks * 1e6:9.0f} µs a task")
     began = time.process_time()
     for body in bodies:
         split(body)
-    parts = {"check and split": time.process_time() - began, **worked}
+    parts = {"check and split": time.process_time() - began, **measured.stages}
     print("  stages, µs a span: " + ", ".join(f"{name} {spent / spans * 1e6:.2f}" for name, spent in parts.items()))
-    print(f"  wall: acknowledged {spans / acknowledged:,.0f} spans a second, stored {spans / stored:,.0f}")
+    print(
+        f"  privacy on: {measured.ours / spans * 1e6:.2f} µs a span, off: {without.ours / spans * 1e6:.2f}:"
+        f" {measured.ours / without.ours:.2f} x"
+    )
+    wall = (spans / seconds for seconds in (measured.acknowledged, measured.stored))
+    print("  wall: acknowledged {:,.0f} spans a second, stored {:,.0f}".format(*wall))
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from collector_processor.app.pipeline import Pipeline
 from collector_processor.config import Settings
 from collector_processor.convert.fold import FoldSettings
 from collector_processor.convert.union import unite
-from collector_processor.guard import GateSettings
+from collector_processor.guard import GateSettings, Protector
 from collector_processor.journal.reader import read_batch, read_payloads
 from collector_processor.journal.transaction import Transaction
 from collector_processor.model.stages import RawTask, Receipt, Signal
@@ -43,7 +43,7 @@ class ClockedPath:
         self._waiting = waiting
         self._store = store
         self._database = database
-        self._pipeline = Pipeline(None, FoldSettings(), GateSettings())
+        self._pipeline = Pipeline(Protector(None, None), FoldSettings(), GateSettings())
 
     async def send(self, *spans: Span) -> Receipt:
         return await self.front.accept(payload(spans), Signal.TRACES)
@@ -70,9 +70,9 @@ class ClockedPath:
 
 
 def _read(transaction: Transaction, batch_id: UUID) -> Sequence[RawTask]:
-    batch = read_batch(transaction._txn, transaction._dbs, batch_id)
+    batch = read_batch(transaction.view, batch_id)
     assert batch is not None
-    return [RawTask(task, read_payloads(transaction._txn, transaction._dbs, task)) for task in batch.tasks]
+    return [RawTask(task, read_payloads(transaction.view, task)) for task in batch.tasks]
 
 
 @asynccontextmanager
@@ -87,7 +87,7 @@ async def clocked_path(folder: Path, database_url: str, **settings: Any) -> Asyn
         lambda: path.now if path else T0,
     )
     async with Database(database_url, application_name="clocked") as database:
-        store = PostgresStore(database, Pipeline(None, FoldSettings(), GateSettings()).revise, unite)
+        store = PostgresStore(database, Pipeline(Protector(None, None), FoldSettings(), GateSettings()).revise, unite)
         path = ClockedPath(front, waiting, store, database)
         await front.recover()
         try:

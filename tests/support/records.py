@@ -7,7 +7,7 @@ from typing import Any
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from collector_processor.convert import FoldSettings, convert, fold
-from collector_processor.guard import GateSettings, judge, protect
+from collector_processor.guard import GateSettings, Protector, judge
 from collector_processor.model.facts import Facts
 from collector_processor.model.record import BenchmarkDataPoint, Verdict, point_id
 from collector_processor.model.stages import RawTask
@@ -38,7 +38,7 @@ def record_of(*spans: Span, evaluator: str | None = None) -> BenchmarkDataPoint:
 
 def verdict_of(*spans: Span, key: bytes | None = None, settings: GateSettings | None = None) -> Verdict:
     """What the guard says of a task of these spans."""
-    facts = protect(convert(sealed(*spans)), key).facts
+    facts = Protector(key, None).protect(convert(sealed(*spans))).facts
     assert facts is not None
     verdict = judge(record_from(facts), settings or GateSettings()).point.verdict
     assert verdict is not None

@@ -13,7 +13,7 @@ from support.lifecycle import evaluation, execution, route, sealed, task
 
 from collector_processor.app.pipeline import Pipeline
 from collector_processor.convert import FoldSettings, unite
-from collector_processor.guard import GateSettings
+from collector_processor.guard import GateSettings, Protector
 from collector_processor.store.database import Database
 from collector_processor.store.postgres import PostgresStore
 from otel_benchmark import attributes as a
@@ -25,7 +25,7 @@ LOW = {a.EVALUATION_OVERALL_SCORE: 0.1}
 def record(run: Run, postgres_url: str) -> UUID:
     """A task that claims success with a low score: the gate `success-quality` puts it into quarantine."""
     run("database", "migrate")
-    pipeline = Pipeline(None, FoldSettings(None), GateSettings(frozenset(a.TaskType), frozenset(), 1000.0))
+    pipeline = Pipeline(Protector(None, None), FoldSettings(None), GateSettings())
     spans = (task(), route(), execution(attributes={a.EXECUTION_SUCCESS: True}), evaluation(attributes=LOW))
 
     async def store() -> None:

@@ -41,7 +41,7 @@ def test_the_reader_reads_every_view(as_role, rows):
         row["table_name"]
         for row in rows("SELECT table_name FROM information_schema.views WHERE table_schema = 'benchmark'")
     ]
-    assert len(views) == 11
+    assert len(views) == 13
     for view in views:
         as_role("benchmark_reader", f"SELECT * FROM benchmark.{view}")
 

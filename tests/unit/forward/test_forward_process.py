@@ -36,6 +36,7 @@ def begin(journal: Path, ratio: float) -> BeginForwarding:
         journal=str(journal),
         database_url="",
         tenant_key=None,
+        privacy_keys=None,
         endpoint=NOWHERE,
         protocol="grpc",
         headers={},

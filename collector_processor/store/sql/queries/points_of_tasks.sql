@@ -16,7 +16,7 @@ CROSS JOIN LATERAL (
             AND min(coalesce(key.tenant, '')) OVER () = max(coalesce(key.tenant, '')) OVER () AS in_common
         FROM benchmark_data.point_keys AS key
         WHERE
-            key.task_id = wanted.task_id
+            (key.task_id = wanted.task_id OR key.task_id = benchmark_data.erased_name(wanted.task_id))
             AND (wanted.namespace IS NULL OR key.namespace = wanted.namespace)
             AND (wanted.tenant IS NULL OR key.tenant = wanted.tenant)
     ) AS meant

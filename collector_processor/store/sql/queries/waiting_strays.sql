@@ -8,6 +8,11 @@ WHERE
         EXISTS (SELECT FROM benchmark_data.point_keys AS key WHERE key.task_id = stray.task_id)
         OR EXISTS (
             SELECT
+            FROM benchmark_data.point_keys AS key
+            WHERE key.task_id = benchmark_data.erased_name(stray.task_id) AND key.state = 'erased'
+        )
+        OR EXISTS (
+            SELECT
             FROM unnest(stray.traces) AS trace (id)
             JOIN benchmark_data.point_keys AS key ON encode(key.trace_id, 'hex') = encode(trace.id, 'hex')
         )

@@ -1,0 +1,161 @@
+"""`erase`: remove a tenant, a user or a task from the journal and the database.
+
+The journal comes first, so that nothing of it is stored anew meanwhile: the running processor is asked, else the
+command takes the journal's lock itself. What a worker has in hand then meets a tombstone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from hashlib import sha256
+from typing import NamedTuple
+
+import msgspec
+
+from collector_processor.app.access import opened
+from collector_processor.app.control import ask
+from collector_processor.app.front import Front
+from collector_processor.app.privacy import keyring_of, privacy_keys
+from collector_processor.app.subject import Subject
+from collector_processor.app.withdrawal import Withdrawn
+from collector_processor.config import PREFIX, Settings
+from collector_processor.errors import ConfigError, NotRunningError
+from collector_processor.guard.privacy import Category, Detector, Keyring, Redactor, Text
+from collector_processor.guard.tenants import hashed
+from collector_processor.model.stages import PrivacyKeys
+from collector_processor.store.database import Database
+from collector_processor.store.erasure import Awaited, Kind, Marks, Request, erase, find, tenants
+from otel_benchmark import attributes as a
+
+__all__ = ["Done", "Kind", "Order", "carry_out", "subject_of"]
+
+_SECONDS = 600.0
+"""How long the running processor may take to look through its journal."""
+
+
+class Order(NamedTuple):
+    """Whose data is to go, who asks for it and why; with `dry` it is only counted."""
+
+    kind: Kind
+    value: str
+    author: str
+    reason: str
+    dry: bool = False
+
+
+class Done(msgspec.Struct, frozen=True):
+    """What was removed, or would be, by place. `number` is that of the view `erasures`.
+
+    `waiting` spans without a task are sealed and not stored yet: they are found when it is asked again.
+    """
+
+    kind: str
+    subject: str
+    number: int | None
+    removed: dict[str, int]
+    waiting: int = 0
+
+
+def subject_of(settings: Settings, kind: Kind, value: str) -> Subject:
+    """Whom the journal is to be searched for. Raises ConfigError where its tenant's hash can't be known."""
+    return Subject(kind, value, _tenant_hash(settings, value) if kind is Kind.TENANT else None)
+
+
+def carry_out(settings: Settings, order: Order) -> Done:
+    """Erase, or only look. Raises BenchmarkError; asking again does the rest."""
+    keys = privacy_keys(settings)
+    if order.kind is Kind.USER and keys is None:
+        raise ConfigError(
+            f"{PREFIX}PRIVACY is off: users are found by pseudonyms, which need its keys; erase by --task or --tenant"
+        )
+    subject = subject_of(settings, order.kind, order.value)
+    with opened(settings) as url:
+        withdrawn = _withdraw(settings, subject, order)
+        return asyncio.run(_erase(url, settings, keys, order, withdrawn))
+
+
+def _withdraw(settings: Settings, subject: Subject, order: Order) -> Withdrawn:
+    asked = {"kind": order.kind.value, "value": order.value, "dry": order.dry}
+    try:
+        return msgspec.convert(ask(settings.data_dir, "withdraw", asked, timeout=_SECONDS), Withdrawn, strict=False)
+    except NotRunningError:
+        if not (settings.data_dir / "journal" / "data.mdb").exists():
+            return Withdrawn({}, (), 0)
+        return asyncio.run(_withdraw_alone(settings, subject, dry=order.dry))
+
+
+async def _withdraw_alone(settings: Settings, subject: Subject, *, dry: bool) -> Withdrawn:
+    front = Front(settings, lambda _: None)
+    await front.recover()
+    try:
+        return await front.withdraw(subject, dry=dry)
+    finally:
+        await front.stop()
+
+
+async def _erase(url: str, settings: Settings, keys: PrivacyKeys | None, order: Order, withdrawn: Withdrawn) -> Done:
+    async with Database(url, application_name="otel-benchmark erase") as database:
+        keyring = keyring_of(keys)
+        if order.kind is Kind.TENANT:
+            known_as = _tenant_hash(settings, order.value)
+            marks = Marks(tenants=[known_as])
+        elif order.kind is Kind.TASK:
+            names = _task_ids(order.value, keys)
+            marks, known_as = Marks(task_ids=names), _named(names[0], order.value)
+        else:
+            assert keyring is not None
+            marks = Marks(pseudonyms=_pseudonyms(order.value, keyring, await tenants(database)))
+            known_as = keyring.pseudonym(order.value, Category.USER, None)
+        if order.dry:
+            found = await find(database, marks)
+            counts = {"records": len(found.points), "orphans": len(found.strays)} | withdrawn.removed
+            removed = {place: count for place, count in counts.items() if count}
+            return Done(order.kind, known_as, None, removed, withdrawn.waiting)
+        task_id = marks.task_ids[0] if marks.task_ids else None
+        done = await erase(
+            database,
+            Request(order.kind, known_as, order.author, order.reason),
+            marks,
+            ahead=[Awaited(key, task_id) for key in withdrawn.tasks],
+            journal=withdrawn.removed,
+        )
+        return Done(order.kind, known_as, done.number, done.removed, withdrawn.waiting)
+
+
+# -- Names under which somebody is stored ------------------------------------------------------------------
+
+
+def _tenant_hash(settings: Settings, tenant: str) -> str:
+    known_as = hashed(tenant, settings.tenant_key)
+    if known_as is None:
+        raise ConfigError(
+            f"{PREFIX}TENANT_KEY is not set: tenants are stored by their hash; set the key, or name the hash itself"
+        )
+    return known_as
+
+
+def _task_ids(task_id: str, keys: PrivacyKeys | None) -> list[str]:
+    """As it is stored now, as under older keys, and in clear."""
+    names: dict[str, None] = {}
+    detector = Detector()
+    for key_id, _ in keys or ():
+        redactor = Redactor(Keyring(dict(keys or ()), current=key_id), detector)
+        names[redactor.texts((Text(a.TASK_ID, task_id),), None).values[0]] = None
+    names[task_id] = None
+    return [*names]
+
+
+def _named(stored: str, task_id: str) -> str:
+    """What may be written down of a task's id: its pseudonym where it has one, else a hash, as tombstones have it."""
+    return stored if stored != task_id else f"sha256:{sha256(task_id.encode()).hexdigest()}"
+
+
+def _pseudonyms(user: str, keyring: Keyring, known_tenants: list[str]) -> list[str]:
+    """Of the value as a user and as whatever else it may have been taken for, in every tenant, under every key."""
+    return [
+        pseudonym
+        for tenant in (None, *known_tenants)
+        for category in Category
+        if not category.secret and category is not Category.PATH
+        for pseudonym in keyring.pseudonyms(user, category, tenant)
+    ]

@@ -1,0 +1,92 @@
+"""Whose data is to be erased, as an application wrote it: recognised in spans that nothing was done to yet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from collector_processor.assemble.messages import RawTraces
+from collector_processor.journal.format import DeadLetter, UndecodableSpan
+from collector_processor.store.erasure import Kind
+from otel_benchmark import attributes as a
+
+
+class Subject:
+    """A tenant, a user or a task.
+
+    A tenant and a task are recognised by their attribute, a user by the value as a word of any text of a span or its
+    resource. Of a span that can't be decoded the bytes decide.
+
+    Args:
+        kind: whose data.
+        value: as applications write it.
+        tenant_hash: under which a tenant is known.
+    """
+
+    def __init__(self, kind: Kind, value: str, tenant_hash: str | None = None) -> None:
+        self.kind = kind
+        self.value = value
+        self._values = frozenset({value, tenant_hash} - {None})
+        self._bytes = tuple(each.encode().lower() for each in self._values if each)
+        self._word = re.compile(rf"(?<!\w){re.escape(value)}(?!\w)", re.IGNORECASE)
+
+    def is_named_in(self, payload: bytes, positions: tuple[int, ...] | None = None) -> set[int]:
+        """Positions of the spans of an OTLP payload that name it, among `positions` where they are given."""
+        if not self._occurs(payload):
+            return set()
+        named = set()
+        position = -1
+        for resource in RawTraces.FromString(payload).resource_spans:
+            described = self.kind is Kind.USER and self._is_in_resource(b"".join(resource.resource))
+            for scope in resource.scope_spans:
+                for span in scope.spans:
+                    position += 1
+                    if (positions is None or position in positions) and (described or self._is_in_span(span)):
+                        named.add(position)
+        return named
+
+    def is_kept_in(self, item: DeadLetter | UndecodableSpan) -> bool:
+        """Whether a dead letter or an undecodable span names it."""
+        if isinstance(item, UndecodableSpan):
+            return self._occurs(item.raw)
+        return any(self.is_named_in(payload, positions) for _, payload, positions in item.payloads)
+
+    def _occurs(self, content: bytes) -> bool:
+        lower = content.lower()
+        return any(each in lower for each in self._bytes)
+
+    def _is_in_span(self, raw: bytes) -> bool:
+        if not self._occurs(raw):
+            return False
+        try:
+            span = Span.FromString(raw)
+        except DecodeError:
+            return True
+        if self.kind is Kind.USER:
+            return any(map(self._word.search, _texts(span)))
+        names = (a.TASK_ID,) if self.kind is Kind.TASK else (a.TENANT_ID, a.TENANT_HASH)
+        return any(each.key in names and each.value.string_value in self._values for each in span.attributes)
+
+    def _is_in_resource(self, raw: bytes) -> bool:
+        if not self._occurs(raw):
+            return False
+        try:
+            return any(map(self._word.search, _texts(Resource.FromString(raw))))
+        except DecodeError:
+            return True
+
+
+def _texts(message: Any) -> Iterator[str]:
+    """Every text of a message, keys as well as values."""
+    for field, value in message.ListFields():
+        repeated = value if field.is_repeated else (value,)
+        if field.type == field.TYPE_STRING:
+            yield from repeated
+        elif field.type == field.TYPE_MESSAGE:
+            for each in repeated:
+                yield from _texts(each)

@@ -1,0 +1,65 @@
+"""Texts of a span: those of its copy, each with how to replace it, and those that stay here. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from collector_processor.forward.allowed import SPAN
+from otel_benchmark import attributes as a
+
+Clean = Callable[[Sequence[tuple[str, str]], str | None], Sequence[str]]
+"""(texts as pairs of attribute and value, hash of their tenant) → as many texts that may leave."""
+
+
+class LeavingText(NamedTuple):
+    """A text of a copy: the attribute that says it, and the message and field where it stands."""
+
+    key: str
+    message: Any
+    field: str
+
+    @property
+    def value(self) -> str:
+        """What it says."""
+        text: str = getattr(self.message, self.field)
+        return text
+
+    def replace(self, value: str) -> None:
+        """Have it say something else."""
+        if value != self.value:
+            setattr(self.message, self.field, value)
+
+
+def texts_of(copy: Span) -> Iterator[LeavingText]:
+    """Give the texts that a sender chose; what this program added to the copy is none of them."""
+    yield LeavingText("name", copy, "name")
+    for item in copy.attributes:
+        if item.key in SPAN:
+            yield from values_of(item.key, item.value)
+    for event in copy.events:
+        for item in event.attributes:
+            yield from values_of(item.key, item.value)
+
+
+def values_of(key: str, value: Any) -> Iterator[LeavingText]:
+    """Give the texts of an attribute's value: itself, or those of its list."""
+    if value.WhichOneof("value") == "string_value":
+        yield LeavingText(key, value, "string_value")
+    for item in value.array_value.values if value.WhichOneof("value") == "array_value" else ():
+        if item.WhichOneof("value") == "string_value":
+            yield LeavingText(key, item, "string_value")
+
+
+def kept_back(original: Span) -> Iterator[tuple[str, str]]:
+    """Give the texts of a task's own spans that don't leave."""
+    if not any(item.key == a.TASK_ID for item in original.attributes):
+        return
+    for item in original.attributes:
+        if item.key not in SPAN:
+            yield from ((text.key, text.value) for text in values_of(item.key, item.value))
+    for event in original.events:
+        for item in event.attributes:
+            yield from ((text.key, text.value) for text in values_of(item.key, item.value))

@@ -1,0 +1,168 @@
+"""What goes from the journal when somebody is erased, and what must stay: task by task, with its keys."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, TracesData
+from support.spans import Piece
+
+from collector_processor.app.equations import journal_spans, records
+from collector_processor.app.front import SECOND, Front, Waiting
+from collector_processor.app.subject import Subject
+from collector_processor.app.withdrawal import Withdrawn
+from collector_processor.config import Settings
+from collector_processor.model.stages import Applied, Refused, Signal, SpanKey
+from collector_processor.store.erasure import Kind
+from otel_benchmark import attributes as a
+
+ME = Subject(Kind.TASK, "mine")
+
+
+class Running:
+    """A front under a clock in seconds; batches wait until they are completed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.keys = folder / "journal" / "keys"
+        self.now = 1_760_000_000
+        self.loop = asyncio.new_event_loop()
+        self.waiting: list[Waiting] = []
+        settings = Settings(data_dir=folder, flush_interval=0.1, journal_max_bytes=16 << 20)
+        self.front = Front(settings, self.waiting.extend, lambda: self.now * SECOND)
+        self.loop.run_until_complete(self.front.recover())
+
+    def end(self) -> None:
+        self.loop.run_until_complete(self.front.stop())
+        self.loop.close()
+
+    def send(self, *pieces: Piece, task_id: str, **said: str) -> None:
+        spans = [piece.message() for piece in pieces]
+        for span in spans:
+            for name, value in {a.TASK_ID: task_id, **said}.items():
+                span.attributes.append(KeyValue(key=name, value=AnyValue(string_value=value)))
+        request = TracesData(resource_spans=[ResourceSpans(scope_spans=[ScopeSpans(spans=spans)])])
+        self.loop.run_until_complete(self.front.accept(request.SerializeToString(), Signal.TRACES))
+
+    def seal(self) -> None:
+        for _ in range(2):
+            self.now += 11
+            self.loop.run_until_complete(self.front.tick())
+
+    def complete(self, **applied: object) -> None:
+        self.seal()
+        (batch,) = self.waiting
+        self.waiting.clear()
+        self.loop.run_until_complete(self.front.complete(batch.id, Applied(**applied)))
+
+    def withdraw(self, subject: Subject = ME, *, dry: bool = False) -> Withdrawn:
+        withdrawn = self.loop.run_until_complete(self.front.withdraw(subject, dry=dry))
+        counters = self.front.counters
+        assert [each.missing for each in (journal_spans(counters), records(counters))] == [0, 0]
+        return withdrawn
+
+    def epochs(self) -> set[str]:
+        return {path.name for path in self.keys.iterdir()}
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    running = Running(tmp_path)
+    yield running
+    running.end()
+
+
+def task(trace: int, span: int = 1, parent: int = 0) -> Piece:
+    return Piece(trace, span, parent, "task")
+
+
+def key(piece: Piece) -> SpanKey:
+    return SpanKey(piece.trace_id, piece.span_id)
+
+
+def test_of_one_trace_only_the_task_goes_that_is_named(running: Running) -> None:
+    root, mine, other = task(1, 1), task(1, 2, 1), task(1, 3, 1)
+    running.send(root, Piece(1, 4, 1, "tool"), task_id="root")
+    running.send(mine, Piece(1, 5, 2, "tool"), task_id="mine")
+    running.send(other, Piece(1, 6, 3, "tool"), task_id="other")
+    assert running.withdraw(dry=True) == Withdrawn({"open_spans": 2}, [key(mine)], 0)
+    assert running.withdraw() == Withdrawn({"open_spans": 2}, [key(mine)], 0)
+    assert running.withdraw() == Withdrawn({}, [], 0)
+    running.seal()
+    assert [(batch.tasks, batch.spans) for batch in running.waiting] == [(2, 4)]
+
+
+def test_looking_changes_nothing(running: Running) -> None:
+    running.send(task(1), task_id="mine")
+    before = running.epochs()
+    running.withdraw(dry=True)
+    assert running.epochs() == before
+    assert running.front.counters.open == 1
+
+
+def test_siblings_of_a_span_that_names_it_go_though_they_say_nothing(running: Running) -> None:
+    running.send(Piece(1, 5, 2, "tool"), task_id="mine")
+    running.send(Piece(1, 6, 2, "tool"), Piece(1, 7, 6, "foreign"), task_id="")
+    assert running.withdraw() == Withdrawn({"open_spans": 3}, [key(task(1, 2))], 0)
+    assert running.epochs() == set(), "a key stayed though nothing is left"
+
+
+def test_what_is_sealed_stays_and_its_task_is_told(running: Running) -> None:
+    running.send(task(1), task_id="mine")
+    running.send(Piece(2, 5, 0, "tool"), task_id="mine")
+    running.seal()
+    withdrawn = running.withdraw()
+    assert (withdrawn.removed, withdrawn.waiting) == ({"sealed_spans": 2}, 1)
+    assert list(withdrawn.tasks) == [key(task(1))]
+    assert running.front.counters.sealed == 2
+
+
+def test_dead_letters_and_undecodable_spans_go(running: Running) -> None:
+    running.send(task(1), task_id="mine")
+    running.send(task(2), task_id="other")
+    refusals = tuple(Refused(task(n).trace_id, task(n).span_id, 1, "because") for n in (1, 2))
+    running.complete(refused=refusals)
+    running.send(task(3), task_id="third")
+    raws = ((task(3).trace_id, bytes(8), raw, "no UTF-8") for raw in (b"\xff mine", b"\xff other"))
+    running.complete(undecodable=1, undecodable_spans=tuple(raws))
+    before = running.epochs()
+    withdrawn = running.withdraw()
+    assert withdrawn.removed == {"dead_letters": 1, "undecodable_spans": 1}
+    assert list(withdrawn.tasks) == [key(task(1))]
+    counters = running.front.counters
+    assert (counters.dead, counters.withdrawn, counters.tasks_dead, counters.tasks_withdrawn) == (1, 1, 1, 1)
+    (left,) = running.loop.run_until_complete(running.front.undecodable(9))
+    assert left.raw == b"\xff other"
+    assert not before & running.epochs()
+
+
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        ({"note": "ask Mia_Li_3668, please"}, True),
+        ({"mia_li_3668": "a key"}, True),
+        ({"note": "mia_li_36681"}, False),
+        ({"note": "nobody"}, False),
+    ],
+)
+def test_a_user_is_a_word_of_any_text(running: Running, said: dict[str, str], named: bool) -> None:
+    running.send(task(1), task_id="some", **said)
+    assert running.withdraw(Subject(Kind.USER, "mia_li_3668")).removed == ({"open_spans": 1} if named else {})
+
+
+@pytest.mark.parametrize(("name", "value"), [(a.TENANT_ID, "acme"), (a.TENANT_HASH, "f" * 64)])
+def test_a_tenant_is_known_in_clear_and_by_its_hash(running: Running, name: str, value: str) -> None:
+    running.send(task(1), task_id="acme", **{name: value})
+    running.send(task(2), task_id="acme")
+    assert running.withdraw(Subject(Kind.TENANT, "acme", "f" * 64)).tasks == [key(task(1))]
+
+
+def test_a_large_journal_is_looked_through_step_by_step(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("collector_processor.app.withdrawal.STEP_BYTES", 100)
+    for number in range(1, 8):
+        running.send(task(number), task_id="mine" if number % 2 else "other")
+    assert running.withdraw().removed == {"open_spans": 4}
+    assert running.front.counters.open == 3
