@@ -1,0 +1,49 @@
+"""`privacy scan`: search stored records again, by the rules of today."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime, timedelta
+
+from collector_processor.cli.commands import Commands, positive
+from collector_processor.cli.configuration import load_settings
+from collector_processor.cli.output import add_formats, print_json, print_rows
+
+
+def add_to(commands: Commands) -> None:
+    """Add the group `privacy`."""
+    group = commands.group("privacy", "personal data and credentials in what is stored")
+    scan = group.add("scan", "search stored records again; those with findings are redacted and quarantined")
+    scan.add_argument("--since", type=_age, metavar="AGE", help="only records younger than this, such as 30d or 12h")
+    scan.add_argument("--limit", type=positive, default=None, metavar="N", help="at most so many, the oldest first")
+    add_formats(scan)
+    scan.set_defaults(run=_scan)
+
+
+def _age(text: str) -> timedelta:
+    unit = {"d": 86_400, "h": 3600, "m": 60}.get(text[-1:])
+    if unit is None or not text[:-1].isdecimal() or not int(text[:-1]):
+        raise argparse.ArgumentTypeError(f"{text!r} is no age such as 30d, 12h or 90m")
+    return timedelta(seconds=int(text[:-1]) * unit)
+
+
+def _scan(options: argparse.Namespace) -> int:
+    from collector_processor.app import scanning
+
+    since = datetime.now(UTC) - options.since if options.since else None
+    scanned = scanning.scan(load_settings(options), since=since, limit=options.limit)
+    if options.json:
+        found = [each._asdict() for each in scanned.violations]
+        print_json({"records": scanned.records, "violations": found, "strays": scanned.strays})
+    else:
+        types = scanning.by_type(scanned.violations)
+        told = ", ".join(f"{count} {name}" for name, count in sorted(types.items()))
+        print(
+            f"{scanned.records} records searched, {len(scanned.violations)} with findings" + (f": {told}" * bool(told))
+        )
+        if scanned.strays:
+            print(f"{scanned.strays} spans that wait for their task were redacted")
+        if scanned.violations:
+            rows = [(each.id, each.task_id, each.source, each.found) for each in scanned.violations]
+            print_rows(("id", "task_id", "source", "found"), rows, options)
+    return 1 if scanned.violations else 0

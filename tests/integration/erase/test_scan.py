@@ -1,0 +1,86 @@
+"""`privacy scan` over what was stored before anybody looked: redacted, quarantined, counted, written down."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+from support.lifecycle import evaluation, execution, route, task
+from support.processor import Own, Processor, own
+
+from otel_benchmark import attributes as a
+
+EMAIL = "mia.li@corp-mail.com"
+TOKEN = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
+
+
+def whole(description: str) -> Own:
+    return own(task(attributes={a.TASK_DESCRIPTION: description}), route(), execution(), evaluation())
+
+
+def everything(processor: Processor) -> str:
+    tables = ("points", "point_keys", "strays", "audit")
+    with psycopg.connect(processor.database_url) as connection:
+        return "\n".join(
+            str(row) for name in tables for row in connection.execute(f"SELECT * FROM benchmark_data.{name}").fetchall()
+        )
+
+
+def scan(processor: Processor, *arguments: str, code: int) -> dict[str, Any]:
+    ran = processor.run("privacy", "scan", "--json", *arguments)
+    assert ran.returncode == code, (ran.stdout, ran.stderr)
+    said: dict[str, Any] = json.loads(ran.stdout)
+    return said
+
+
+def test_what_was_stored_in_clear_is_found_redacted_and_quarantined(make: Callable[..., Processor]) -> None:
+    person, secret, clean = whole(f"Write to {EMAIL}"), whole(f"with {TOKEN}"), whole("Sort the list")
+    lost = own(route(parent=0, attributes={a.ROUTING_RATIONALE: f"as {EMAIL} asked"}))
+    with make(PRIVACY="off") as before:
+        for each in (person, secret, clean, lost):
+            before.send(*each.spans)
+        before.settle()
+        before.flush()
+    assert EMAIL in everything(before)
+    assert TOKEN in everything(before)
+    with make() as processor:
+        assert processor.status().collection.privacy_violations == 0
+        scanned = scan(processor, code=1)
+        assert (scanned["records"], scanned["strays"]) == (3, 1)
+        found = {each["task_id"]: each["found"] for each in scanned["violations"]}
+        assert found == {person.task_id: {"EMAIL": 1}, secret.task_id: {"CREDENTIAL": 1}}
+        left = everything(processor)
+        assert EMAIL not in left
+        assert TOKEN not in left
+        assert "<EMAIL:k1:" in left
+        assert processor.rows("SELECT task_id FROM data_points") == [{"task_id": clean.task_id}]
+        failed = processor.rows("SELECT task_id, gates_failed FROM quarantine")
+        assert {row["task_id"]: set(row["gates_failed"]) & {"pii", "secrets"} for row in failed} == {
+            person.task_id: {"pii"},
+            secret.task_id: {"secrets"},
+        }
+        (decision,) = json.loads(processor.run("quarantine", "show", scanned["violations"][0]["id"]).stdout)[
+            "decisions"
+        ]
+        assert (decision["action"], decision["author"]) == ("scan", "privacy scan")
+        assert processor.status().collection.privacy_violations == 2
+        assert b"privacy_violations_total 2" in processor.admin("/metrics").body
+        assert scan(processor, code=0) == {"records": 3, "violations": [], "strays": 0}
+        processor.assert_balanced()
+
+
+def test_only_so_much_is_looked_at(make: Callable[..., Processor]) -> None:
+    with make(PRIVACY="off") as processor:
+        for _ in range(3):
+            processor.send(*whole(f"Write to {EMAIL}").spans)
+        processor.settle()
+        refused = processor.run("privacy", "scan")
+        assert "COLLECTOR_PROCESSOR_PRIVACY is off" in refused.stderr
+    with make() as processor:
+        assert scan(processor, "--since", "1m", code=0)["records"] == 0  # the tasks of tests are of one day
+        first = scan(processor, "--limit", "2", code=1)
+        assert (first["records"], len(first["violations"])) == (2, 2)
+        said = processor.run("privacy", "scan").stdout
+        assert said.startswith("3 records searched, 1 with findings: 1 EMAIL\n")
