@@ -54,7 +54,15 @@ class JournalInUseError(JournalError):
 
 
 class DamagedEntryError(JournalError):
-    """A stored value doesn't match its checksum or its format."""
+    """A stored value doesn't match its authentication tag or its format."""
+
+
+class LostKeyError(DamagedEntryError):
+    """The key that a stored value was encrypted with is not there: destroyed with its epoch, or lost."""
+
+
+class KeyWriteError(JournalError):
+    """A new key could not be made durable: nothing was encrypted with it."""
 
 
 # -- Conversion ------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
@@ -53,6 +53,8 @@ MAX_BATCH_BYTES: Final = 64 << 20
 TICK_SECONDS: Final = 0.1
 FAILED_SECONDS: Final = 5.0
 EXPIRE_EVERY: Final = 10 * SECOND
+ROTATE_EVERY: Final = 10 * SECOND
+"""So long after its last value has gone, a key is destroyed at the latest."""
 LARGE_BODY: Final = 1 << 20
 """A body above this is split in a thread, so that the event loop goes on answering others."""
 
@@ -115,6 +117,7 @@ class Front:
         self._staged: dict[bytes, set[bytes]] = {}
         self._staged_in: Transaction | None = None
         self._expired_at = 0
+        self._rotated_at = 0
         self._forgotten: Sequence[tuple[bytes, Sequence[bytes]]] = ()
         self._timer: asyncio.Task[None] | None = None
 
@@ -136,6 +139,7 @@ class Front:
             self._timer.cancel()
             await asyncio.gather(self._timer, return_exceptions=True)
         await asyncio.to_thread(self._commit.stop)
+        self._commit.end_epochs()
         self._environment.close()
 
     def _rebuild(self, transaction: Transaction) -> list[Waiting]:
@@ -218,7 +222,9 @@ class Front:
 
     async def tick(self) -> int:
         """Close and seal what is due now. Returns the number of tasks sealed."""
-        return await self._seal(self._due)
+        sealed = await self._seal(self._due)
+        await self._rotate_keys()
+        return sealed
 
     async def flush(self) -> int:
         """Close and seal every task whose span has come. Returns the number of tasks sealed."""
@@ -234,6 +240,14 @@ class Front:
             if expired.all_of_it:
                 self._expired_at = now
         return self._assembler.take(now, transaction)
+
+    async def _rotate_keys(self) -> None:
+        now = self._clock()
+        if abs(now - self._rotated_at) > ROTATE_EVERY:
+            await self._run(
+                lambda transaction: transaction.rotate_keys(now), lambda _: self._commit.destroy_unused_keys()
+            )
+            self._rotated_at = now
 
     async def _seal(self, decide: Callable[[Transaction], list[Closing]]) -> int:
         now = self._clock()
@@ -294,6 +308,11 @@ class Front:
     def problem(self) -> str | None:
         """Why the journal takes nothing; None while all is well."""
         return self._commit.problem
+
+    @property
+    def unreadable(self) -> Mapping[str, int]:
+        """Values of the journal that nobody can read, by what is wrong with their key."""
+        return self._commit.unreadable
 
     @property
     def used_bytes(self) -> int:

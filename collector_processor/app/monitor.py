@@ -128,6 +128,8 @@ class Monitor:
             reasons.append(f"storing: {processor.pool.problem}")
         if (lag := self._lag()) > LAG_SECONDS:
             reasons.append(f"the oldest sealed batch waits for {lag:.0f} s")
+        for problem, values in processor.front.unreadable.items():
+            reasons.append(f"journal: {values} entries can't be read: {problem}; put it back and start again")
         used, limit = processor.front.used_bytes, processor.settings.journal_max_bytes
         if used > limit * FULL_SOON:
             reasons.append(

@@ -17,10 +17,12 @@ from typing import Final, Generic, NamedTuple, TypeVar
 import lmdb
 import msgspec
 
-from collector_processor.errors import JournalError
+from collector_processor.errors import JournalError, KeyWriteError
+from collector_processor.journal.cipher import Encryption
 from collector_processor.journal.environment import Environment
-from collector_processor.journal.format import Counters
-from collector_processor.journal.reader import read_counters
+from collector_processor.journal.format import Counters, Epoch
+from collector_processor.journal.reader import read_counters, read_epochs
+from collector_processor.journal.rows import EncryptedRows
 from collector_processor.journal.transaction import Transaction
 from collector_processor.telemetry import get_logger, metrics
 
@@ -45,6 +47,7 @@ class GroupCommit:
 
     Attributes:
         counters: as last committed; replaced whole, so that a reader sees one snapshot.
+        epochs: likewise.
         used_bytes: live pages after the last commit.
         problem: why nothing can be written; None while all is well.
     """
@@ -55,12 +58,17 @@ class GroupCommit:
         self._thread = threading.Thread(target=self._run, name="journal-commit", daemon=True)
         with environment.lmdb.begin() as transaction:
             self.counters: Counters = read_counters(transaction, environment.databases)
+            self.epochs: dict[int, Epoch] = read_epochs(transaction, environment.databases)
+        self._encryption = Encryption(environment.keys, self.epochs)
         self.used_bytes = 0
         self.problem: str | None = None
         self._broken = False
 
     def start(self) -> None:
-        """Begin to work off the queue."""
+        """Begin to work off the queue. Keys that a crash has left without a value are destroyed."""
+        for number, problem in self._encryption.lost.items():
+            log.critical("journal: a key is lost", problem=problem, values=self.epochs[number].live)
+        self.destroy_unused_keys()
         self._thread.start()
 
     def submit(self, operation: Operation[T], committed: Callable[[T], None] | None = None) -> Future[T]:
@@ -78,6 +86,26 @@ class GroupCommit:
         """Work off what is queued, then end the thread."""
         self._queue.put(None)
         self._thread.join()
+
+    @property
+    def unreadable(self) -> dict[str, int]:
+        """Values whose key is lost, by what is wrong with it."""
+        lost = self._encryption.lost.items()
+        return {problem: self.epochs[number].live for number, problem in lost if number in self.epochs}
+
+    def destroy_unused_keys(self) -> None:
+        """Destroy the keys of epochs that are over and have no values. In the thread, or while it doesn't run."""
+        current = self._encryption.current
+        self.epochs = {number: epoch for number, epoch in self.epochs.items() if epoch.live or number in current}
+        try:
+            self._encryption.destroy_unused(self.epochs)
+        except OSError as error:
+            log.error("journal: a key could not be destroyed; tried again soon", problem=str(error))  # noqa: TRY400  # the message says it
+
+    def end_epochs(self) -> None:
+        """After `stop`: no key outlives the last value that it is needed for."""
+        self._encryption.end()
+        self.destroy_unused_keys()
 
     def _run(self) -> None:
         running = True
@@ -106,7 +134,7 @@ class GroupCommit:
             return
         try:
             self._commit(group)
-        except lmdb.Error as error:
+        except (lmdb.Error, KeyWriteError) as error:
             self.problem = f"the journal could not be written: {error}; check the disk of DATA_DIR"
             self._fail(group, error)
         except Exception as error:
@@ -134,11 +162,12 @@ class GroupCommit:
     def _transact(self, group: list[_Item[object]]) -> list[tuple[_Item[object], object]]:
         while True:
             began = time.perf_counter()
-            counters = msgspec.structs.replace(self.counters)
+            counters, epochs = msgspec.structs.replace(self.counters), dict(self.epochs)
             results: list[tuple[_Item[object], object]] = []
             with self._environment.lmdb.begin(write=True) as raw:
                 environment = self._environment
-                transaction = Transaction(raw, environment.databases, counters, environment.max_bytes)
+                rows = EncryptedRows(raw, environment.databases, self._encryption, epochs)
+                transaction = Transaction(raw, environment.databases, rows, counters, environment.max_bytes)
                 spoiler = self._operate(group, transaction, results)
                 if spoiler is not None:
                     raw.abort()
@@ -150,7 +179,7 @@ class GroupCommit:
                 used = transaction.used_bytes()
             self.used_bytes = used
             if transaction.changes:
-                self.counters = counters
+                self.counters, self.epochs = counters, epochs
                 self.problem = None
                 metrics.COMMIT_SECONDS.observe(time.perf_counter() - began)
                 metrics.COMMIT_OPERATIONS.observe(len(results))
@@ -165,7 +194,7 @@ class GroupCommit:
             before = transaction.changes
             try:
                 result = item.operation(transaction)
-            except lmdb.Error:
+            except (lmdb.Error, KeyWriteError):
                 raise
             except Exception as error:  # noqa: BLE001  # an operation's own error belongs to its own future
                 if transaction.changes != before:

@@ -19,6 +19,7 @@ import lmdb
 
 from collector_processor.errors import JournalError, JournalInUseError
 from collector_processor.journal.format import DATABASES, VERSION
+from collector_processor.journal.keys import KeyFolder, check_private, sync_folder
 
 if TYPE_CHECKING:
     LmdbTransaction = lmdb.Transaction[bytes]
@@ -38,10 +39,12 @@ class Environment:
 
     Attributes:
         identity: 8 hex digits that tell this journal from others, for as long as the folder lives.
+        keys: of its epochs.
 
     Raises:
         JournalInUseError: another process holds the lock.
-        JournalError: the folder has another owner, the file is damaged, or a newer program wrote it.
+        JournalError: the folder or a file in it has another owner or is open to others, the file is damaged, or a
+            program with another format wrote it.
     """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
@@ -53,28 +56,27 @@ class Environment:
             raise JournalError(
                 f"the journal's directory {folder} can't be created: {error.strerror}; set DATA_DIR"
             ) from error
-        self._check_owner()
+        check_private(folder)
+        self.keys = KeyFolder(folder)
         self._lock = self._take_lock()
         try:
             data = folder / "data.mdb"
-            if data.exists() and not (folder / _CLEAN).exists():
-                self._verify()
+            if data.exists():
+                check_private(data)
+                if not (folder / _CLEAN).exists():
+                    self._verify()
+            self.keys.prepare()
             (folder / _CLEAN).unlink(missing_ok=True)
             self._lmdb = self._open()
             self.databases = {name: self._lmdb.open_db(name.encode()) for name in DATABASES}
             self._check_version()
             self.identity = self._identify()
-            self._sync_folder()  # nor may a power loss bring back the mark of a good end
+            # Nor may a power loss bring back the mark of a good end.
+            sync_folder(folder)
+            sync_folder(folder.parent)
         except BaseException:
             os.close(self._lock)
             raise
-
-    def _check_owner(self) -> None:
-        if self.folder.stat().st_uid != os.geteuid():
-            raise JournalError(
-                f"the journal {self.folder} belongs to another user (uid {self.folder.stat().st_uid}): "
-                "run as that user or set DATA_DIR"
-            )
 
     def _take_lock(self) -> int:
         descriptor = os.open(self.folder / "owner.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -128,14 +130,6 @@ class Environment:
                 stored = secrets.token_hex(4).encode()
                 transaction.put(b"identity", stored, db=self.databases["meta"])
             return stored.decode()
-
-    def _sync_folder(self) -> None:
-        for path in (self.folder, self.folder.parent):
-            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
 
     @property
     def lmdb(self) -> lmdb.Environment:

@@ -1,45 +1,49 @@
 """Layout of the journal on disk: sub-databases, keys and values. Pure.
 
-spans       sequence 8 | part 2 | trace 16 | flags 1 | spans 4 | arrival ns 8  →  crc 4 | chunk of (headers | payload)
+spans       sequence 8 | part 2 | trace 16 | flags 1 | spans 4 | arrival ns 8 | nonce 12  →  part of (headers | payload)
 taken       sequence 8                 →  bit mask of the positions that have left a fragment which others still need
 seals       batch id 16                →  SealedBatch (msgpack)
 closed      trace 16 | task span 8     →  batch id 16 | span ids 8 each: where a late or resent span belongs
 links       trace 16 | number 8        →  (span 8 | parent 8 | reason 1) each: spans that left without a record
 expiry      due ns 8 | C or L 1 | key  →  nothing: rows of closed and links in order of their end
-dead        batch id 16 | place 4      →  DeadLetter (msgpack): a task of that batch which could not be stored
-undecodable number 8                   →  UndecodableSpan (msgpack), raw and bounded
-meta        name                       →  version, counters
+dead        batch id 16 | place 4 | nonce 12  →  DeadLetter (msgpack): a task of that batch that could not be stored
+undecodable number 8 | nonce 12        →  UndecodableSpan (msgpack), raw and bounded
+meta        name                       →  version, identity, counters, epochs
 
-Sequences grow and are never reused. A value is cut into parts of at most `CHUNK` bytes, because a large LMDB value
+Whatever an application wrote stands in spans, dead and undecodable. Their values are encrypted with AES-256-GCM, tag
+last; the nonce at a key's end is `epoch 4 | counter 8`, and the whole key is authenticated with the value, so that
+neither can be exchanged. All other rows, and all keys, hold ids, counts and times, and are in clear.
+
+Sequences grow and are never reused. A value is cut into parts of at most `PART` bytes, because a large LMDB value
 needs contiguous pages; only part 0 counts spans, so a start reads keys alone.
 """
 
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
 
-from collector_processor.errors import DamagedEntryError
 from collector_processor.model.stages import HEADER, FragmentFlag, Link, LinkReason
 
-VERSION: Final = 1
-CHUNK: Final = 60 * 1024
+VERSION: Final = 2
+PART: Final = 60 * 1024
 DATABASES: Final = ("spans", "taken", "seals", "closed", "expiry", "links", "dead", "undecodable", "meta")
+KEPT: Final = ("dead", "undecodable")
+"""Sub-databases of what is kept for a person; they and `spans` have encrypted values."""
 
 SEQUENCE: Final = struct.Struct(">Q")
 NUMBER: Final = struct.Struct(">I")
 _KEY: Final = struct.Struct(">QH16sBIQ")
-_CRC: Final = struct.Struct(">I")
+NONCE: Final = struct.Struct(">IQ")
 _LINK: Final = struct.Struct("<8s8sB")
 _FLAGS: Final = tuple(FragmentFlag(bits) for bits in range(2 ** len(FragmentFlag)))
 
 
 class FragmentKey(NamedTuple):
-    """What a fragment's key says."""
+    """What a fragment's key says before its nonce."""
 
     sequence: int
     part: int
@@ -103,34 +107,38 @@ class Counters(msgspec.Struct):
     """The last number given to a fragment, a links row or an undecodable span."""
 
 
+class Epoch(msgspec.Struct, frozen=True, array_like=True):
+    """What one key has encrypted, in values: `live` are still there, `gone` have been deleted or moved.
+
+    `kept`: of dead letters and undecodable spans. Else no value has a sequence below `first`.
+    """
+
+    kept: bool
+    first: int
+    live: int = 0
+    gone: int = 0
+
+
 def fragment_key(key: FragmentKey) -> bytes:
-    """Pack a key of `spans`."""
+    """Pack a key of `spans`, which the nonce completes."""
     return _KEY.pack(*key)
 
 
 def parse_fragment_key(key: bytes) -> FragmentKey:
     """Unpack a key of `spans`."""
-    sequence, part, trace_id, flags, spans, arrived = _KEY.unpack(key)
+    sequence, part, trace_id, flags, spans, arrived = _KEY.unpack_from(key)
     return FragmentKey(sequence, part, trace_id, _FLAGS[flags], spans, arrived)
 
 
-def chunks(value: bytes) -> Iterator[bytes]:
-    """Cut a value into checked parts."""
-    for start in range(0, len(value) or 1, CHUNK):
-        part = value[start : start + CHUNK]
-        yield _CRC.pack(zlib.crc32(part)) + part
+def epoch_of(key: bytes) -> int:
+    """Number of the epoch whose key encrypted a row's value."""
+    return int.from_bytes(key[-NONCE.size : -8], "big")
 
 
-def check_chunk(stored: bytes, sequence: int) -> bytes:
-    """Verify one stored part and return its content.
-
-    Raises:
-        DamagedEntryError: the content doesn't match its checksum.
-    """
-    content = stored[4:]
-    if len(stored) < 4 or zlib.crc32(content) != _CRC.unpack_from(stored)[0]:
-        raise DamagedEntryError(f"journal entry {sequence} is damaged: its checksum doesn't match")
-    return content
+def cut(value: bytes) -> Iterator[bytes]:
+    """A value in parts that LMDB finds room for; an empty one is one part."""
+    for start in range(0, len(value) or 1, PART):
+        yield value[start : start + PART]
 
 
 def split_value(value: bytes, spans: int) -> tuple[bytes, bytes]:

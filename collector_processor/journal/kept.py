@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import msgspec
 
 from collector_processor.errors import DamagedEntryError
-from collector_processor.journal.format import NUMBER, SEQUENCE, DeadLetter, UndecodableSpan
-from collector_processor.journal.reader import live_bytes, read_payloads
+from collector_processor.journal.format import NONCE, NUMBER, SEQUENCE, DeadLetter, UndecodableSpan
+from collector_processor.journal.reader import View, live_bytes, read_payloads
+from collector_processor.journal.rows import EncryptedRows
 from collector_processor.model.stages import HEADER, SealedTask, SealKind
+from collector_processor.telemetry import get_logger
 
 if TYPE_CHECKING:
     from collector_processor.journal.environment import Databases, LmdbTransaction
@@ -20,7 +22,9 @@ MAX_UNDECODABLE: Final = 10_000
 UNDECODABLE_SHARE: Final = 20
 """So many undecodable spans are kept raw, in so small a part of the journal, which nobody else may be driven out of."""
 
+log = get_logger(__name__)
 _encode = msgspec.msgpack.Encoder().encode
+_TYPES: Final = {"dead": DeadLetter, "undecodable": UndecodableSpan}
 
 
 def error_of(
@@ -45,17 +49,15 @@ def error_of(
     return None
 
 
-def bury(
-    transaction: LmdbTransaction, databases: Databases, place: tuple[UUID, int], task: SealedTask, error: str
-) -> None:
+def bury(rows: EncryptedRows, place: tuple[UUID, int], task: SealedTask, error: str, now: int) -> None:
     """Keep a refused task with all that it was sealed with. `place` is its batch, and where in it the task stands."""
     try:
-        payloads = tuple(read_payloads(transaction, databases, task))
+        payloads = tuple(read_payloads(rows.view, task))
     except DamagedEntryError as damage:
         payloads, error = (), f"{error}; {damage}"
     batch_id, number = place
     letter = DeadLetter(error, task.spans, _encode(task), payloads)
-    transaction.put(batch_id.bytes + NUMBER.pack(number), _encode(letter), db=databases["dead"])
+    rows.put("dead", batch_id.bytes + NUMBER.pack(number), _encode(letter), now)
 
 
 def has_room(transaction: LmdbTransaction, databases: Databases, raw: bytes, max_bytes: int) -> bool:
@@ -65,6 +67,26 @@ def has_room(transaction: LmdbTransaction, databases: Databases, raw: bytes, max
     return few and live_bytes(transaction, database) + len(raw) <= max_bytes // UNDECODABLE_SHARE
 
 
-def keep_undecodable(transaction: LmdbTransaction, databases: Databases, sequence: int, span: UndecodableSpan) -> None:
+def keep_undecodable(rows: EncryptedRows, sequence: int, span: UndecodableSpan, now: int) -> None:
     """Keep an undecodable span."""
-    transaction.put(SEQUENCE.pack(sequence), _encode(span), db=databases["undecodable"])
+    rows.put("undecodable", SEQUENCE.pack(sequence), _encode(span), now)
+
+
+def read(view: View, database: str) -> Iterator[tuple[bytes, Any]]:
+    """Key and content of what a sub-database of `KEPT` holds, oldest first; what is damaged is logged and left out."""
+    decode = msgspec.msgpack.Decoder(_TYPES[database]).decode
+    with view.transaction.cursor(db=view.databases[database]) as cursor:
+        for key, value in cursor:
+            try:
+                yield key, decode(view.decryption.decrypt(key, value, f"{database} {key[: -NONCE.size].hex()}"))
+            except DamagedEntryError as error:
+                log.critical("journal: what was kept is damaged", problem=str(error))
+
+
+def erase(rows: EncryptedRows, mine: Callable[[DeadLetter | UndecodableSpan], bool]) -> int:
+    """Delete what is kept and `mine`; how many that were."""
+    due = [(name, key) for name in _TYPES for key, item in read(rows.view, name) if mine(item)]
+    for name, key in due:
+        rows.view.transaction.delete(key, db=rows.view.databases[name])
+        rows.deleted(key)
+    return len(due)

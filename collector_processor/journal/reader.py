@@ -9,15 +9,17 @@ from uuid import UUID
 import lmdb
 import msgspec
 
-from collector_processor.errors import DamagedEntryError, JournalError
+from collector_processor.errors import DamagedEntryError, JournalError, LostKeyError
+from collector_processor.journal.cipher import Decryption
 from collector_processor.journal.format import (
     DATABASES,
     SEQUENCE,
     Counters,
+    Epoch,
     FragmentKey,
-    check_chunk,
     parse_fragment_key,
 )
+from collector_processor.journal.keys import KeyFolder
 from collector_processor.model.stages import HEADER, RawTask, Refused, SealedBatch, SealedTask
 
 if TYPE_CHECKING:
@@ -25,6 +27,15 @@ if TYPE_CHECKING:
 
 decode_batch = msgspec.msgpack.Decoder(SealedBatch).decode
 _decode_counters = msgspec.msgpack.Decoder(Counters).decode
+_decode_epochs = msgspec.msgpack.Decoder(dict[int, Epoch]).decode
+
+
+class View(NamedTuple):
+    """What one transaction sees of the journal, and what decrypts it."""
+
+    transaction: LmdbTransaction
+    databases: Databases
+    decryption: Decryption
 
 
 def read_counters(transaction: LmdbTransaction, databases: Databases) -> Counters:
@@ -33,39 +44,43 @@ def read_counters(transaction: LmdbTransaction, databases: Databases) -> Counter
     return _decode_counters(stored) if stored else Counters()
 
 
-def read_fragment(transaction: LmdbTransaction, databases: Databases, sequence: int) -> tuple[FragmentKey, bytes]:
+def read_epochs(transaction: LmdbTransaction, databases: Databases) -> dict[int, Epoch]:
+    """The tally of epochs as last committed."""
+    stored = transaction.get(b"epochs", db=databases["meta"])
+    return _decode_epochs(stored) if stored else {}
+
+
+def read_fragment(view: View, sequence: int) -> tuple[FragmentKey, bytes]:
     """A fragment's key and its whole value (headers, then payload).
 
     Raises:
-        DamagedEntryError: a part is missing or doesn't match its checksum.
+        DamagedEntryError: a part is missing, doesn't match its authentication tag, or its key is lost.
     """
     prefix = SEQUENCE.pack(sequence)
     parts: list[bytes] = []
     first: bytes | None = None
-    with transaction.cursor(db=databases["spans"]) as cursor:
+    with view.transaction.cursor(db=view.databases["spans"]) as cursor:
         found = cursor.set_range(prefix)
-        while found and cursor.key().startswith(prefix):
-            first = first or cursor.key()
-            parts.append(check_chunk(cursor.value(), sequence))
+        while found and (key := cursor.key()).startswith(prefix):
+            first = first or key
+            parts.append(view.decryption.decrypt(key, cursor.value(), sequence))
             found = cursor.next()
     if first is None:
         raise DamagedEntryError(f"journal entry {sequence} is missing")
     return parse_fragment_key(first), parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def read_batch(transaction: LmdbTransaction, databases: Databases, batch_id: UUID) -> SealedBatch | None:
+def read_batch(view: View, batch_id: UUID) -> SealedBatch | None:
     """A sealed batch, or None when it was completed."""
-    stored = transaction.get(batch_id.bytes, db=databases["seals"])
+    stored = view.transaction.get(batch_id.bytes, db=view.databases["seals"])
     return decode_batch(stored) if stored else None
 
 
-def read_payloads(
-    transaction: LmdbTransaction, databases: Databases, task: SealedTask
-) -> list[tuple[int, bytes, tuple[int, ...]]]:
+def read_payloads(view: View, task: SealedTask) -> list[tuple[int, bytes, tuple[int, ...]]]:
     """(arrival ns, OTLP TracesData, positions) of each fragment that holds spans of the task."""
     payloads = []
     for member in task.members:
-        key, value = read_fragment(transaction, databases, member.sequence)
+        key, value = read_fragment(view, member.sequence)
         payloads.append((key.arrived, value[HEADER.size * key.spans :], member.positions))
     return payloads
 
@@ -77,7 +92,7 @@ def live_bytes(transaction: LmdbTransaction, database: lmdb._Database) -> int:
 
 
 class ReadBatch(NamedTuple):
-    """A sealed batch as a worker reads it; `damaged` are the tasks whose bytes don't match their checksum."""
+    """A sealed batch as a worker reads it; `damaged` are the tasks whose bytes can't be read."""
 
     id: UUID
     tasks: list[RawTask]
@@ -85,7 +100,10 @@ class ReadBatch(NamedTuple):
 
 
 class JournalReader:
-    """Opens the journal that another process writes. Read transactions are short: an idle one keeps pages alive."""
+    """Opens the journal that another process writes. Read transactions are short: an idle one keeps pages alive.
+
+    Keys are read anew for each batch and forgotten after it, so that a worker holds none that has been destroyed.
+    """
 
     def __init__(self, folder: Path) -> None:
         try:
@@ -93,20 +111,31 @@ class JournalReader:
         except lmdb.Error as error:
             raise JournalError(f"the journal {folder} can't be read: {error}") from error
         self._databases = {name: self._lmdb.open_db(name.encode(), create=False) for name in DATABASES}
+        self._keys = KeyFolder(folder)
 
     def batch(self, batch_id: UUID) -> ReadBatch | None:
         """A sealed batch with its tasks' spans, or None when it was completed meanwhile."""
+        read, lost = self._read(batch_id)
+        if lost:
+            # The front may have moved values to a newer epoch since: another transaction sees them there.
+            read, _ = self._read(batch_id)
+        return read
+
+    def _read(self, batch_id: UUID) -> tuple[ReadBatch | None, bool]:
+        """The batch, and whether a key was missing."""
         with self._begin() as transaction:
-            batch = read_batch(transaction, self._databases, batch_id)
+            view = View(transaction, self._databases, Decryption(self._keys))
+            batch = read_batch(view, batch_id)
             if batch is None:
-                return None
-            read = ReadBatch(batch.id, [], [])
+                return None, False
+            read, lost = ReadBatch(batch.id, [], []), False
             for task in batch.tasks:
                 try:
-                    read.tasks.append(RawTask(task, read_payloads(transaction, self._databases, task)))
+                    read.tasks.append(RawTask(task, read_payloads(view, task)))
                 except DamagedEntryError as error:
+                    lost = lost or isinstance(error, LostKeyError)
                     read.damaged.append(Refused(task.trace_id, task.span_id, task.spans, str(error)))
-            return read
+            return read, lost
 
     def _begin(self) -> LmdbTransaction:
         try:

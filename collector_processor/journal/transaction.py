@@ -14,9 +14,10 @@ from collector_processor.journal import kept
 from collector_processor.journal.format import (
     SEQUENCE,
     Counters,
+    DeadLetter,
     FragmentKey,
     UndecodableSpan,
-    chunks,
+    cut,
     fragment_key,
     pack_links,
     parse_fragment_key,
@@ -24,6 +25,7 @@ from collector_processor.journal.format import (
     split_value,
 )
 from collector_processor.journal.reader import decode_batch, live_bytes, read_batch, read_fragment
+from collector_processor.journal.rows import EncryptedRows
 from collector_processor.model.stages import (
     HEADER,
     Applied,
@@ -61,14 +63,27 @@ class Transaction:
     Args:
         transaction: the open write transaction; the caller commits or aborts it.
         databases: of the environment.
+        rows: its encrypted ones.
         counters: a private copy, written back by `save`.
         max_bytes: `JOURNAL_MAX_BYTES`.
+
+    Attributes:
+        view: for reading what this transaction sees.
     """
 
-    def __init__(self, transaction: LmdbTransaction, databases: Databases, counters: Counters, max_bytes: int) -> None:
+    def __init__(
+        self,
+        transaction: LmdbTransaction,
+        databases: Databases,
+        rows: EncryptedRows,
+        counters: Counters,
+        max_bytes: int,
+    ) -> None:
         self._txn = transaction
         self._dbs = databases
+        self._encrypted = rows
         self._max_bytes = max_bytes
+        self.view = rows.view
         self.counters = counters
         self.changes = 0
 
@@ -79,9 +94,9 @@ class Transaction:
         self.changes += 1
         self.counters.sequence = sequence = self.counters.sequence + 1
         spans = len(fragment.headers) // HEADER.size
-        for part, chunk in enumerate(chunks(fragment.headers + fragment.payload)):
-            key = FragmentKey(sequence, part, fragment.trace_id, fragment.flags, spans, arrived)
-            self._txn.put(fragment_key(key), chunk, append=True, db=self._dbs["spans"])
+        for number, part in enumerate(cut(fragment.headers + fragment.payload)):
+            key = FragmentKey(sequence, number, fragment.trace_id, fragment.flags, spans, arrived)
+            self._encrypted.put("spans", fragment_key(key), part, arrived, append=True)
         if taken:
             self._txn.put(SEQUENCE.pack(sequence), taken.to_bytes(-(-spans // 8), "big"), db=self._dbs["taken"])
         self.counters.open += spans - taken.bit_count()
@@ -96,7 +111,7 @@ class Transaction:
             DamagedEntryError: they can't be read. It is logged here, whatever the caller makes of it.
         """
         try:
-            key, value = read_fragment(self._txn, self._dbs, sequence)
+            key, value = read_fragment(self.view, sequence)
         except DamagedEntryError as error:
             log.critical("journal: an entry is damaged, its spans stay in it", problem=str(error))
             raise
@@ -188,7 +203,8 @@ class Transaction:
                     self._txn.put(prefix, mask.to_bytes(-(-spans // 8), "big"), db=self._dbs["taken"])
                     return
                 self._txn.delete(prefix, db=self._dbs["taken"])
-            while cursor.key().startswith(prefix):
+            while (key := cursor.key()).startswith(prefix):
+                self._encrypted.deleted(key)
                 if not cursor.delete():
                     break
 
@@ -196,7 +212,7 @@ class Transaction:
 
     def complete(self, batch_id: UUID, applied: Applied, now: int) -> SealedBatch | None:
         """Act on a batch's ledger row: its spans leave, refused tasks become dead letters. None if done before."""
-        batch = read_batch(self._txn, self._dbs, batch_id)
+        batch = read_batch(self.view, batch_id)
         if batch is None:
             return None
         self.changes += 1
@@ -205,7 +221,7 @@ class Transaction:
         for number, task in enumerate(batch.tasks):
             error = kept.error_of(task, refused, self.headers) if refused else None
             if error is not None:
-                kept.bury(self._txn, self._dbs, (batch.id, number), task, error)
+                kept.bury(self._encrypted, (batch.id, number), task, error, now)
                 dead_tasks += task.kind is SealKind.TASK
             for member in task.members:
                 self._finish(member)
@@ -216,7 +232,7 @@ class Transaction:
             if kept.has_room(self._txn, self._dbs, raw, self._max_bytes):
                 self.counters.sequence += 1
                 span = UndecodableSpan(trace_id, span_id, reason, raw)
-                kept.keep_undecodable(self._txn, self._dbs, self.counters.sequence, span)
+                kept.keep_undecodable(self._encrypted, self.counters.sequence, span, now)
         self._txn.delete(batch_id.bytes, db=self._dbs["seals"])
         self._count_completed(batch, applied, sum(item.spans for item in applied.refused), dead_tasks)
         return batch
@@ -277,6 +293,20 @@ class Transaction:
                 forgotten.append((row[:16], tuple([value[at : at + 8] for at in range(16, len(value), 8)])))
         return Expired(forgotten, all_of_it=len(due) < limit)
 
+    # -- Keys ------------------------------------------------------------------------------------------------
+
+    def rotate_keys(self, now: int) -> None:
+        """End epochs whose time is over and move what they keep alive; after the commit unused keys may go."""
+        before = dict(self._encrypted.epochs)
+        self._encrypted.rotate(now)
+        self.changes += self._encrypted.epochs != before
+
+    def erase_kept(self, mine: Callable[[DeadLetter | UndecodableSpan], bool]) -> int:
+        """Delete what is kept and `mine`; how many that were. Its bytes are gone when keys have been rotated."""
+        erased = kept.erase(self._encrypted, mine)
+        self.changes += erased
+        return erased
+
     # -- Room ------------------------------------------------------------------------------------------------
 
     def used_bytes(self) -> int:
@@ -285,9 +315,9 @@ class Transaction:
 
     def undecodable(self, limit: int = 1000) -> Sequence[UndecodableSpan]:
         """The oldest undecodable spans."""
-        rows = islice(self._rows("undecodable", b""), limit)
-        return [msgspec.msgpack.decode(value, type=UndecodableSpan) for _, value in rows]
+        return [span for _, span in islice(kept.read(self.view, "undecodable"), limit)]
 
     def save(self) -> None:
-        """Write the counters: the last step before the commit."""
+        """Write counters and epochs: the last step before the commit."""
         self._txn.put(b"counters", _encode(self.counters), db=self._dbs["meta"])
+        self._txn.put(b"epochs", _encode(self._encrypted.epochs), db=self._dbs["meta"])

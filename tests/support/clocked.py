@@ -70,9 +70,9 @@ class ClockedPath:
 
 
 def _read(transaction: Transaction, batch_id: UUID) -> Sequence[RawTask]:
-    batch = read_batch(transaction._txn, transaction._dbs, batch_id)
+    batch = read_batch(transaction.view, batch_id)
     assert batch is not None
-    return [RawTask(task, read_payloads(transaction._txn, transaction._dbs, task)) for task in batch.tasks]
+    return [RawTask(task, read_payloads(transaction.view, task)) for task in batch.tasks]
 
 
 @asynccontextmanager

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 from pathlib import Path
 
 import lmdb
 import pytest
 
-from collector_processor.errors import DamagedEntryError, JournalError, JournalInUseError
+from collector_processor.errors import JournalError, JournalInUseError
+from collector_processor.journal.cipher import Decryption
 from collector_processor.journal.commit import GroupCommit
 from collector_processor.journal.environment import Environment
-from collector_processor.journal.format import CHUNK, check_chunk, chunks
-from collector_processor.journal.reader import read_counters, read_fragment
+from collector_processor.journal.format import PART, cut
+from collector_processor.journal.reader import View, read_counters, read_fragment
 from collector_processor.journal.transaction import Transaction
 from collector_processor.model.stages import HEADER, Fragment, FragmentFlag
 
@@ -27,10 +29,25 @@ def fragment(payload: bytes = b"spans") -> Fragment:
 
 
 def test_files_are_the_owners_alone(tmp_path: Path) -> None:
+    with Environment(tmp_path / "journal", SIZE) as environment:
+        environment.keys.make(1)
+        paths = [tmp_path / "journal", *(tmp_path / "journal").rglob("*")]
+        assert environment.keys.path(1) in paths
+        for path in paths:
+            assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+
+
+@pytest.mark.parametrize("name", ["", "data.mdb", "keys", "keys/1"])
+def test_what_others_could_read_is_refused_with_the_way_to_mend_it(tmp_path: Path, name: str) -> None:
+    with Environment(tmp_path / "journal", SIZE) as environment:
+        environment.keys.make(1)
+    path = tmp_path / "journal" / name
+    path.chmod(path.stat().st_mode | 0o040)
+    with pytest.raises(JournalError, match=r"open to other users \(mode 07?6?40\): `chmod go= .*`") as refused:
+        Environment(tmp_path / "journal", SIZE)
+    subprocess.run(str(refused.value).split("`")[1], shell=True, check=True)
     with Environment(tmp_path / "journal", SIZE):
-        assert stat.S_IMODE((tmp_path / "journal").stat().st_mode) == 0o700
-        for file in (tmp_path / "journal").iterdir():
-            assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+        pass
 
 
 def test_a_second_owner_is_refused(tmp_path: Path) -> None:
@@ -74,19 +91,13 @@ def test_the_identity_lives_as_long_as_the_folder(tmp_path: Path) -> None:
         assert again.identity == known
 
 
-@pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 7])
-def test_values_are_cut_and_checked(size: int) -> None:
+@pytest.mark.parametrize("size", [0, 1, PART - 1, PART, PART + 1, 3 * PART + 7])
+def test_values_are_cut_into_parts(size: int) -> None:
     value = os.urandom(size)
-    parts = list(chunks(value))
-    assert all(len(part) <= 64 * 1024 for part in parts)
-    assert b"".join(check_chunk(part, 1) for part in parts) == value
-
-
-def test_a_flipped_bit_is_found() -> None:
-    (part,) = chunks(b"spans of somebody")
-    broken = part[:-1] + bytes([part[-1] ^ 1])
-    with pytest.raises(DamagedEntryError, match="entry 7"):
-        check_chunk(broken, 7)
+    parts = list(cut(value))
+    assert all(len(part) <= PART for part in parts)
+    assert parts
+    assert b"".join(parts) == value
 
 
 class TestGroupCommit:
@@ -105,7 +116,8 @@ class TestGroupCommit:
             stored = commit.submit(lambda transaction: transaction.append(fragment(os.urandom(200_000)), 5)).result()
             commit.stop()
         with Environment(tmp_path, SIZE) as environment, environment.lmdb.begin() as raw:
-            key, value = read_fragment(raw, environment.databases, stored.sequence)
+            view = View(raw, environment.databases, Decryption(environment.keys))
+            key, value = read_fragment(view, stored.sequence)
             assert (key.trace_id, key.spans, key.arrived, len(value)) == (TRACE, 1, 5, 200_000 + HEADER.size)
             assert read_counters(raw, environment.databases).open == 1
 

@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections import Counter
 from pathlib import Path
+from unittest.mock import patch
 from uuid import UUID
 
 import hypothesis.strategies as st
@@ -21,6 +22,8 @@ from support.spans import Piece, request
 
 from collector_processor.app.front import SECOND, Front, Waiting
 from collector_processor.config import Settings
+from collector_processor.journal import cipher, rows
+from collector_processor.journal.format import KEPT, epoch_of
 from collector_processor.journal.reader import read_batch
 from collector_processor.journal.transaction import Transaction
 from collector_processor.model.stages import HEADER, Applied, SealedBatch, SealKind, Signal, SpanKey
@@ -79,6 +82,10 @@ class Ledger:
 class JournalProtocol(RuleBasedStateMachine):
     @initialize()
     def open(self) -> None:
+        # Epochs pass with every few rules, and what is left of one is moved as soon as anything of it has gone.
+        self.hurry = patch.object(cipher, "EPOCH_NS", 5 * SECOND), patch.object(rows, "MOVED_SHARE", 1)
+        for each in self.hurry:
+            each.start()
         self.folder = Path(tempfile.mkdtemp())
         self.loop = asyncio.new_event_loop()
         self.now = 1_760_000_000 * SECOND
@@ -98,9 +105,13 @@ class JournalProtocol(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "front"):
             self.drain()
+            needed = self._ask(self._rows_by_epoch)
             self.loop.run_until_complete(self.front.stop())
             self.loop.close()
+            assert self.front._environment.keys.epochs() == set(needed)
             shutil.rmtree(self.folder)
+            for each in self.hurry:
+                each.stop()
 
     # -- What happens ----------------------------------------------------------------------------------------
 
@@ -169,7 +180,7 @@ class JournalProtocol(RuleBasedStateMachine):
 
     @staticmethod
     def _read(transaction: Transaction, batch_id: UUID) -> tuple[SealedBatch, dict[int, list[SpanKey]]] | None:
-        batch = read_batch(transaction._txn, transaction._dbs, batch_id)
+        batch = read_batch(transaction.view, batch_id)
         if batch is None:
             return None
         return batch, JournalProtocol._spans(transaction, batch)
@@ -228,6 +239,19 @@ class JournalProtocol(RuleBasedStateMachine):
         assert counters.received == (
             counters.duplicate + counters.open + counters.sealed + counters.foreign + counters.handed_over
         )
+
+    @invariant()
+    def the_tally_of_epochs_is_what_the_rows_say_and_no_key_is_missing(self) -> None:
+        if not hasattr(self, "front"):
+            return
+        live = self._ask(self._rows_by_epoch)
+        tally = self.front._commit.epochs
+        assert {number: epoch.live for number, epoch in tally.items() if epoch.live} == live
+        assert set(live) <= self.front._environment.keys.epochs()
+
+    @staticmethod
+    def _rows_by_epoch(transaction: Transaction) -> Counter[int]:
+        return Counter(epoch_of(key) for name in ("spans", *KEPT) for key, _ in transaction._rows(name, b""))
 
     def drain(self) -> None:
         """All that can be stored is stored; then each lifecycle span is with its task, or an orphan."""
