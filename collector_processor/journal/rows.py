@@ -86,7 +86,7 @@ class EncryptedRows:
         self._encryption.end_epochs(now, self.epochs)
         stays = self._encryption.current | self._encryption.lost.keys()
         for number, epoch in list(self.epochs.items()):
-            enough = epoch.gone and (epoch.kept or epoch.live * (MOVED_SHARE - 1) <= epoch.gone)
+            enough = epoch.gone if epoch.kept else epoch.live * (MOVED_SHARE - 1) <= epoch.gone
             if epoch.live and enough and number not in stays:
                 self._move(number, epoch, now)
 

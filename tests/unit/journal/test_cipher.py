@@ -161,6 +161,9 @@ def test_an_epoch_ends_by_time_and_one_of_what_is_kept_when_something_has_gone(e
     assert number(NOW + EPOCH_NS, kept=True) == kept
     encryption.end_epochs(NOW + EPOCH_NS, {kept: Epoch(True, 0, live=1, gone=1)})
     assert number(NOW + EPOCH_NS, kept=True) > kept
+    spans = number(NOW, kept=False)
+    encryption.end_epochs(NOW - EPOCH_NS, tally)  # a clock that jumped back must not make it last for longer
+    assert number(NOW - EPOCH_NS, kept=False) > spans
 
 
 def test_only_keys_that_nobody_needs_are_destroyed(keys: KeyFolder, encryption: Encryption) -> None:
