@@ -10,7 +10,7 @@ import msgspec
 
 from collector_processor.errors import DamagedEntryError
 from collector_processor.journal.format import NONCE, NUMBER, SEQUENCE, DeadLetter, UndecodableSpan
-from collector_processor.journal.reader import View, live_bytes, read_payloads
+from collector_processor.journal.reader import View, live_bytes, read_payloads, rows_of
 from collector_processor.journal.rows import EncryptedRows
 from collector_processor.model.stages import HEADER, SealedTask, SealKind
 from collector_processor.telemetry import get_logger
@@ -75,12 +75,11 @@ def keep_undecodable(rows: EncryptedRows, sequence: int, span: UndecodableSpan, 
 def read(view: View, database: str) -> Iterator[tuple[bytes, Any]]:
     """Key and content of what a sub-database of `KEPT` holds, oldest first; what is damaged is logged and left out."""
     decode = msgspec.msgpack.Decoder(_TYPES[database]).decode
-    with view.transaction.cursor(db=view.databases[database]) as cursor:
-        for key, value in cursor:
-            try:
-                yield key, decode(view.decryption.decrypt(key, value, f"{database} {key[: -NONCE.size].hex()}"))
-            except DamagedEntryError as error:
-                log.critical("journal: what was kept is damaged", problem=str(error))
+    for key, value in rows_of(view.transaction, view.databases[database]):
+        try:
+            yield key, decode(view.decryption.decrypt(key, value, f"{database} {key[: -NONCE.size].hex()}"))
+        except DamagedEntryError as error:
+            log.critical("journal: what was kept is damaged", problem=str(error))
 
 
 def erase(rows: EncryptedRows, mine: Callable[[DeadLetter | UndecodableSpan], bool]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
@@ -38,6 +39,17 @@ class View(NamedTuple):
     decryption: Decryption
 
 
+def rows_of(
+    transaction: LmdbTransaction, database: lmdb._Database, prefix: bytes = b""
+) -> Iterator[tuple[bytes, bytes]]:
+    """Rows of a sub-database whose keys begin with a prefix, in order."""
+    with transaction.cursor(db=database) as cursor:
+        found = cursor.set_range(prefix)
+        while found and (key := cursor.key()).startswith(prefix):
+            yield key, cursor.value()
+            found = cursor.next()
+
+
 def read_counters(transaction: LmdbTransaction, databases: Databases) -> Counters:
     """The counters as last committed."""
     stored = transaction.get(b"counters", db=databases["meta"])
@@ -59,12 +71,9 @@ def read_fragment(view: View, sequence: int) -> tuple[FragmentKey, bytes]:
     prefix = SEQUENCE.pack(sequence)
     parts: list[bytes] = []
     first: bytes | None = None
-    with view.transaction.cursor(db=view.databases["spans"]) as cursor:
-        found = cursor.set_range(prefix)
-        while found and (key := cursor.key()).startswith(prefix):
-            first = first or key
-            parts.append(view.decryption.decrypt(key, cursor.value(), sequence))
-            found = cursor.next()
+    for key, value in rows_of(view.transaction, view.databases["spans"], prefix):
+        first = first or key
+        parts.append(view.decryption.decrypt(key, value, sequence))
     if first is None:
         raise DamagedEntryError(f"journal entry {sequence} is missing")
     return parse_fragment_key(first), parts[0] if len(parts) == 1 else b"".join(parts)

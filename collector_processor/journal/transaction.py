@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
 
 from collector_processor.errors import DamagedEntryError
 from collector_processor.journal import kept
+from collector_processor.journal.departed import Departed, Expired
 from collector_processor.journal.format import (
     SEQUENCE,
     Counters,
@@ -19,12 +20,10 @@ from collector_processor.journal.format import (
     UndecodableSpan,
     cut,
     fragment_key,
-    pack_links,
     parse_fragment_key,
-    parse_links,
     split_value,
 )
-from collector_processor.journal.reader import decode_batch, live_bytes, read_batch, read_fragment
+from collector_processor.journal.reader import decode_batch, live_bytes, read_batch, read_fragment, rows_of
 from collector_processor.journal.rows import EncryptedRows
 from collector_processor.model.stages import (
     HEADER,
@@ -34,7 +33,6 @@ from collector_processor.model.stages import (
     Known,
     Member,
     SealedBatch,
-    SealedTask,
     SealKind,
     Stored,
 )
@@ -43,18 +41,8 @@ from collector_processor.telemetry import get_logger
 if TYPE_CHECKING:
     from collector_processor.journal.environment import Databases, LmdbTransaction
 
-CLOSED_KEPT_NS: Final = 15 * 60 * 10**9
-"""How long after its batch is stored a task still claims late and resent spans from the journal's own memory."""
-
 log = get_logger(__name__)
 _encode = msgspec.msgpack.Encoder().encode
-
-
-class Expired(NamedTuple):
-    """What was forgotten: span ids by trace. Not `all_of_it` where more is due than one transaction takes."""
-
-    forgotten: Sequence[tuple[bytes, tuple[bytes, ...]]]
-    all_of_it: bool
 
 
 class Transaction:
@@ -82,6 +70,7 @@ class Transaction:
         self._txn = transaction
         self._dbs = databases
         self._encrypted = rows
+        self._departed = Departed(transaction, databases)
         self._max_bytes = max_bytes
         self.view = rows.view
         self.counters = counters
@@ -119,31 +108,19 @@ class Transaction:
 
     def known(self, trace_id: bytes) -> Known:
         """What is remembered of a trace: which span belongs to which closed task, and which left."""
-        known = Known({}, {})
-        for key, value in self._rows("closed", trace_id):
-            task = key[16:24]
-            for start in range(16, len(value), 8):
-                known.closed[value[start : start + 8]] = task
-        for _, value in self._rows("links", trace_id):
-            for link in parse_links(value):
-                known.links[link.span_id] = link
-        return known
-
-    def _rows(self, database: str, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        with self._txn.cursor(db=self._dbs[database]) as cursor:
-            found = cursor.set_range(prefix)
-            while found and cursor.key().startswith(prefix):
-                yield cursor.key(), cursor.value()
-                found = cursor.next()
+        return self._departed.known(trace_id)
 
     def sealed_batches(self) -> Iterator[SealedBatch]:
         """Every batch that waits for a worker, oldest first."""
-        batches = [decode_batch(value) for _, value in self._rows("seals", b"")]
+        batches = [decode_batch(value) for _, value in rows_of(self._txn, self._dbs["seals"])]
         yield from sorted(batches, key=lambda batch: batch.sealed_at)
 
     def fragments(self) -> Iterator[tuple[Stored, int]]:
         """Every fragment in order of arrival, with the mask of positions that have left it. Reads keys only."""
-        taken = {SEQUENCE.unpack(key)[0]: int.from_bytes(value, "big") for key, value in self._rows("taken", b"")}
+        taken = {
+            SEQUENCE.unpack(key)[0]: int.from_bytes(value, "big")
+            for key, value in rows_of(self._txn, self._dbs["taken"])
+        }
         with self._txn.cursor(db=self._dbs["spans"]) as cursor:
             for stored_key in cursor.iternext(keys=True, values=False):
                 key = parse_fragment_key(stored_key)
@@ -167,9 +144,10 @@ class Transaction:
                     self.counters.tasks_closed += 1
                     self.counters.tasks_sealed += 1
                 if closing.span_ids:
-                    self._remember(closing.sealed, batch.id, closing.span_ids)
+                    self._departed.remember(closing.sealed, batch.id, closing.span_ids)
             if closing.links:
-                self._leave_links(closing, now + links_kept)
+                self.counters.sequence += 1
+                self._departed.leave_links(self.counters.sequence, closing, now + links_kept)
             dropped = 0
             for member in closing.dropped:
                 dropped += len(member.positions)
@@ -177,17 +155,6 @@ class Transaction:
             self.counters.open -= dropped
             self.counters.truncated += closing.truncated
             self.counters.foreign += dropped - closing.truncated
-
-    def _remember(self, task: SealedTask, batch_id: UUID, span_ids: bytes) -> None:
-        key = task.trace_id + task.span_id
-        before = self._txn.get(key, db=self._dbs["closed"]) or b""
-        self._txn.put(key, batch_id.bytes + before[16:] + span_ids, db=self._dbs["closed"])
-
-    def _leave_links(self, closing: Closing, until: int) -> None:
-        self.counters.sequence += 1
-        key = closing.trace_id + SEQUENCE.pack(self.counters.sequence)
-        self._txn.put(key, pack_links(closing.links), db=self._dbs["links"])
-        self._txn.put(SEQUENCE.pack(until) + b"L" + key, b"", db=self._dbs["expiry"])
 
     def _finish(self, member: Member) -> None:
         """Take positions out of a fragment for good; the last ones take the fragment with them."""
@@ -226,8 +193,7 @@ class Transaction:
             for member in task.members:
                 self._finish(member)
             if task.kind is not SealKind.ORPHAN:
-                key = task.trace_id + task.span_id
-                self._txn.put(SEQUENCE.pack(now + CLOSED_KEPT_NS) + b"C" + key, b"", db=self._dbs["expiry"])
+                self._departed.expire_later(task, now)
         for trace_id, span_id, raw, reason in applied.undecodable_spans:
             if kept.has_room(self._txn, self._dbs, raw, self._max_bytes):
                 self.counters.sequence += 1
@@ -261,37 +227,10 @@ class Transaction:
     # -- Expiry ----------------------------------------------------------------------------------------------
 
     def expire(self, now: int, needed: Callable[[bytes, bytes], bool], limit: int = 10_000) -> Expired:
-        """Forget closed tasks and links whose time is over.
-
-        Args:
-            now: ns.
-            needed: (trace id, task span id) → an open span still belongs to that closed task.
-            limit: rows looked at in this transaction.
-        """
-        forgotten: list[tuple[bytes, tuple[bytes, ...]]] = []
-        due: list[bytes] = []
-        with self._txn.cursor(db=self._dbs["expiry"]) as cursor:
-            for key in cursor.iternext(keys=True, values=False):
-                if SEQUENCE.unpack_from(key)[0] > now or len(due) >= limit:
-                    break
-                due.append(key)
-        for key in due:
-            self.changes += 1
-            self._txn.delete(key, db=self._dbs["expiry"])
-            kind, row = key[8:9], key[9:]
-            if kind == b"L":
-                links = self._txn.pop(row, db=self._dbs["links"])
-                forgotten.append((row[:16], tuple([link.span_id for link in parse_links(links or b"")])))
-                continue
-            value = self._txn.get(row, db=self._dbs["closed"])
-            if value is None:
-                continue
-            if self._txn.get(value[:16], db=self._dbs["seals"]) is not None or needed(row[:16], row[16:]):
-                self._txn.put(SEQUENCE.pack(now + CLOSED_KEPT_NS) + key[8:], b"", db=self._dbs["expiry"])
-            else:
-                self._txn.delete(row, db=self._dbs["closed"])
-                forgotten.append((row[:16], tuple([value[at : at + 8] for at in range(16, len(value), 8)])))
-        return Expired(forgotten, all_of_it=len(due) < limit)
+        """Forget closed tasks and links whose time is over (see Departed.expire)."""
+        expired = self._departed.expire(now, needed, limit)
+        self.changes += expired.rows
+        return expired
 
     # -- Keys ------------------------------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ from collector_processor.guard import GateSettings
 from collector_processor.journal import kept
 from collector_processor.journal.format import DeadLetter
 from collector_processor.journal.kept import UNDECODABLE_SHARE
-from collector_processor.journal.reader import JournalReader
+from collector_processor.journal.reader import JournalReader, rows_of
 from collector_processor.journal.transaction import Transaction
 from collector_processor.model.stages import (
     Applied,
@@ -126,7 +126,11 @@ def test_expiry_goes_on_where_more_is_due_than_one_transaction_takes(running: Ru
     assert (len(first.forgotten), first.all_of_it) == (3, False)
     assert (len(rest.forgotten), rest.all_of_it) == (2, True)
     assert (
-        running.ask(lambda transaction: [row for name in ("links", "expiry") for row in transaction._rows(name, b"")])
+        running.ask(
+            lambda transaction: [
+                row for name in ("links", "expiry") for row in rows_of(transaction._txn, transaction._dbs[name])
+            ]
+        )
         == []
     )
 
@@ -192,7 +196,7 @@ def test_undecodable_spans_do_not_fill_the_journal(running: Running) -> None:
 
 def damage(transaction: Transaction, sequence: int) -> None:
     """Flip a bit of a journalled fragment."""
-    ((key, value),) = transaction._rows("spans", sequence.to_bytes(8, "big"))
+    ((key, value),) = rows_of(transaction._txn, transaction._dbs["spans"], sequence.to_bytes(8, "big"))
     transaction._txn.put(key, value[:-1] + bytes([value[-1] ^ 1]), db=transaction._dbs["spans"])
     transaction.changes += 1
 

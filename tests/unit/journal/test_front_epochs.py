@@ -25,7 +25,7 @@ from collector_processor.errors import LostKeyError, OverloadedError
 from collector_processor.journal import cipher, kept
 from collector_processor.journal.cipher import Decryption
 from collector_processor.journal.format import DeadLetter, UndecodableSpan
-from collector_processor.journal.reader import JournalReader, read_batch, read_payloads
+from collector_processor.journal.reader import JournalReader, read_batch, read_payloads, rows_of
 from collector_processor.journal.transaction import Transaction
 from collector_processor.model.stages import Applied, Refused, Signal
 
@@ -337,7 +337,7 @@ def test_with_a_lost_key_its_entries_are_told_and_refused_and_all_else_goes_on(r
 
 def test_a_damaged_entry_keeps_no_key_alive(running: Running) -> None:
     def damage(transaction: Transaction) -> None:
-        ((key, value),) = transaction._rows("spans", (1).to_bytes(8, "big"))
+        ((key, value),) = rows_of(transaction._txn, transaction._dbs["spans"], (1).to_bytes(8, "big"))
         transaction._txn.put(key, value[:-1] + bytes([value[-1] ^ 1]), db=transaction._dbs["spans"])
         transaction.changes += 1
 

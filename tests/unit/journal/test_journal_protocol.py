@@ -24,7 +24,7 @@ from collector_processor.app.front import SECOND, Front, Waiting
 from collector_processor.config import Settings
 from collector_processor.journal import cipher, rows
 from collector_processor.journal.format import KEPT, epoch_of
-from collector_processor.journal.reader import read_batch
+from collector_processor.journal.reader import read_batch, rows_of
 from collector_processor.journal.transaction import Transaction
 from collector_processor.model.stages import HEADER, Applied, SealedBatch, SealKind, Signal, SpanKey
 
@@ -251,7 +251,8 @@ class JournalProtocol(RuleBasedStateMachine):
 
     @staticmethod
     def _rows_by_epoch(transaction: Transaction) -> Counter[int]:
-        return Counter(epoch_of(key) for name in ("spans", *KEPT) for key, _ in transaction._rows(name, b""))
+        databases = (transaction._dbs[name] for name in ("spans", *KEPT))
+        return Counter(epoch_of(key) for database in databases for key, _ in rows_of(transaction._txn, database))
 
     def drain(self) -> None:
         """All that can be stored is stored; then each lifecycle span is with its task, or an orphan."""
