@@ -244,10 +244,11 @@ class Front:
     async def _rotate_keys(self) -> None:
         now = self._clock()
         if abs(now - self._rotated_at) > ROTATE_EVERY:
-            await self._run(
+            done = await self._run(
                 lambda transaction: transaction.rotate_keys(now), lambda _: self._commit.destroy_unused_keys()
             )
-            self._rotated_at = now
+            if done:
+                self._rotated_at = now
 
     async def _seal(self, decide: Callable[[Transaction], list[Closing]]) -> int:
         now = self._clock()

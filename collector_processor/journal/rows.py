@@ -16,15 +16,16 @@ if TYPE_CHECKING:
 MOVED_SHARE: Final = 4
 """What is left of an epoch is moved to the current one when this part of its values is left: moving costs a third
 more writing at most, whatever the tasks."""
-MOVED_BYTES: Final = 16 << 20
-LOOKED_AT: Final = 100_000
-"""What one transaction moves, and how many keys it looks at for that: requests wait meanwhile, about 0.1 s."""
+MOVED_BYTES: Final = 4 << 20
+MOVED_ROWS: Final = 1000
+LOOKED_AT: Final = 20_000
+"""What one transaction moves, and how many keys it looks at for that: requests wait meanwhile, some 50 ms."""
 
 log = get_logger(__name__)
 
 
 class _Found(NamedTuple):
-    """Rows of an epoch; `more` is the sequence to go on from, None where all rows have been looked at."""
+    """Rows of an epoch; `more` is the place to go on from, None where all rows have been looked at."""
 
     rows: list[tuple[str, bytes]]
     more: int | None
@@ -77,25 +78,27 @@ class EncryptedRows:
 
     # -- Moving ----------------------------------------------------------------------------------------------
 
-    def rotate(self, now: int) -> None:
+    def rotate(self, now: int) -> bool:
         """End epochs whose time is over; encrypt anew what is left of those that have mostly gone.
 
         So a long task keeps no old key alive. Of what is kept for a person nothing goes but by a wish: there the
-        first that has gone is reason enough. Bounded; the next call goes on.
+        first that has gone is reason enough. Returns whether all was moved that one transaction may move.
         """
         self._encryption.end_epochs(now, self.epochs)
         stays = self._encryption.current | self._encryption.lost.keys()
+        done = True
         for number, epoch in list(self.epochs.items()):
             enough = epoch.gone if epoch.kept else epoch.live * (MOVED_SHARE - 1) <= epoch.gone
             if epoch.live and enough and number not in stays:
-                self._move(number, epoch, now)
+                done = self._move(number, epoch, now) and done
+        return done
 
-    def _move(self, number: int, epoch: Epoch, now: int) -> None:
+    def _move(self, number: int, epoch: Epoch, now: int) -> bool:
         rows, more = self._find(number, epoch)
         size = 0
         for database, key in rows:
             if size > MOVED_BYTES:
-                more = SEQUENCE.unpack_from(key)[0]
+                more = _place(epoch, key)
                 break
             value = self._txn.get(key, db=self._dbs[database])
             assert value is not None
@@ -110,9 +113,10 @@ class EncryptedRows:
             size += len(value)
         left = self.epochs[number]
         if more is not None:
-            self.epochs[number] = Epoch(left.kept, 0 if left.kept else more, left.live, left.gone)
+            self.epochs[number] = Epoch(left.kept, more, left.live, left.gone)
         elif left.live:
             del self.epochs[number]  # nobody can read what is left: it is no reason to keep a key
+        return more is None
 
     def _find(self, number: int, epoch: Epoch) -> _Found:
         found: list[tuple[str, bytes]] = []
@@ -123,9 +127,14 @@ class EncryptedRows:
                 while more and len(found) < epoch.live:
                     key = cursor.key()
                     looked += 1
-                    if looked > LOOKED_AT and not epoch.kept:
-                        return _Found(found, SEQUENCE.unpack_from(key)[0])
+                    if not epoch.kept and (looked > LOOKED_AT or len(found) == MOVED_ROWS):
+                        return _Found(found, _place(epoch, key))
                     if epoch_of(key) == number:
                         found.append((database, key))
                     more = cursor.next()
         return _Found(found, None)
+
+
+def _place(epoch: Epoch, key: bytes) -> int:
+    """Where to go on looking from a row: what is kept is little, and looked at from its beginning each time."""
+    return 0 if epoch.kept else SEQUENCE.unpack_from(key)[0]

@@ -234,11 +234,15 @@ class Transaction:
 
     # -- Keys ------------------------------------------------------------------------------------------------
 
-    def rotate_keys(self, now: int) -> None:
-        """End epochs whose time is over and move what they keep alive; after the commit unused keys may go."""
+    def rotate_keys(self, now: int) -> bool:
+        """End epochs whose time is over, and move what they keep alive; after the commit unused keys may go.
+
+        Returns whether that was all; else the next transaction goes on.
+        """
         before = dict(self._encrypted.epochs)
-        self._encrypted.rotate(now)
+        done = self._encrypted.rotate(now)
         self.changes += self._encrypted.epochs != before
+        return done
 
     def erase_kept(self, mine: Callable[[DeadLetter | UndecodableSpan], bool]) -> int:
         """Delete what is kept and `mine`; how many that were. Its bytes are gone when keys have been rotated."""

@@ -220,9 +220,14 @@ def test_a_journal_that_nothing_leaves_is_not_written_again_and_again(running: R
     assert running.epochs() == set()
 
 
-def test_a_large_epoch_is_moved_step_by_step(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("collector_processor.journal.rows.MOVED_BYTES", 1000)
-    monkeypatch.setattr("collector_processor.journal.rows.LOOKED_AT", 3)
+@pytest.mark.parametrize(
+    ("bound", "value", "steps"),
+    [("MOVED_BYTES", 1000, [6, 4, 2]), ("MOVED_ROWS", 2, [6, 4, 2]), ("LOOKED_AT", 3, [4, 1])],
+)
+def test_a_large_epoch_is_moved_step_by_step(
+    running: Running, monkeypatch: pytest.MonkeyPatch, bound: str, value: int, steps: list[int]
+) -> None:
+    monkeypatch.setattr(f"collector_processor.journal.rows.{bound}", value)
     open_spans = [Piece(trace, 2, 1, "tool") for trace in range(1, 11)]
     for piece in open_spans:
         running.send(piece, secret=bytes(500))
@@ -234,9 +239,8 @@ def test_a_large_epoch_is_moved_step_by_step(running: Running, monkeypatch: pyte
     left = []
     while old in running.epochs():
         left.append(running.front._commit.epochs[old].live)
-        running.now += 11
         running.loop.run_until_complete(running.front.tick())
-    assert left == [6, 4, 2]
+    assert left == steps
     running.send(*(task(piece.trace) for piece in open_spans))
     running.wait(11)
     assert payloads(running).count(bytes(500)) == 10
