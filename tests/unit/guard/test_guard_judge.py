@@ -8,7 +8,7 @@ from support.records import facts_from, record_from, record_of
 
 from collector_processor.guard import GateSettings, judge
 from collector_processor.guard.judge import MAX_REASONS, state_of
-from collector_processor.model.record import FailedGate, Severity, State, Verdict
+from collector_processor.model.record import FailedGate, GateName, Severity, State, Verdict
 from otel_benchmark import attributes as a
 
 SOUND = record_from(facts_from(raw_task(whole_task())))
@@ -66,6 +66,16 @@ def test_the_severity_of_a_gate_is_configuration(severity: Severity) -> None:
     (failure,) = [each for each in judged.gates_failed if each.gate == "success-quality"]
     assert failure.severity is severity
     assert judged.valid == (severity in (Severity.INCOMPLETE, Severity.WARNING))
+
+
+def test_the_severities_in_force_are_of_every_gate_in_order() -> None:
+    in_force = GateSettings(severities={"enums": Severity.ERROR}).severities_in_force()
+    assert list(in_force) == list(GateName)
+    assert (in_force["enums"], in_force["timing"], in_force["pii"]) == (
+        Severity.ERROR,
+        Severity.ERROR,
+        Severity.CRITICAL,
+    )
 
 
 def test_a_milder_case_keeps_its_severity() -> None:
