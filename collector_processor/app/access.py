@@ -19,12 +19,11 @@ from uuid import UUID
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from collector_processor.app.pipeline import Pipeline
+from collector_processor.app.pipeline import Pipeline, gate_settings
 from collector_processor.config import EMBEDDED, Settings
 from collector_processor.convert import FoldSettings, unite
 from collector_processor.convert import correct as corrections
 from collector_processor.errors import StoreError
-from collector_processor.guard import GateSettings
 from collector_processor.model.record import BenchmarkDataPoint
 from collector_processor.model.times import to_text
 from collector_processor.store import inspection, migrations, querying
@@ -92,11 +91,7 @@ def query(url: str, text: str, *, timeout_seconds: float) -> Answer:
 
 def review(url: str, settings: Settings, decide: Callable[[Quarantine], Awaitable[T]]) -> T:
     """Ask or decide about records; corrected ones are folded and judged by `settings`. Raises StoreError."""
-    pipeline = Pipeline(
-        settings.tenant_key,
-        FoldSettings(settings.evaluator),
-        GateSettings(frozenset(settings.task_types), frozenset(settings.agents), settings.clock_skew * 1000),
-    )
+    pipeline = Pipeline(settings.tenant_key, FoldSettings(settings.evaluator), gate_settings(settings))
     return _ask(url, lambda database: decide(Quarantine(database, pipeline.revise, unite)))
 
 

@@ -24,6 +24,7 @@ from collector_processor.app.database import DatabaseKeeper
 from collector_processor.app.front import Front
 from collector_processor.app.memory import collect_seldom
 from collector_processor.app.monitor import Monitor
+from collector_processor.app.pipeline import gate_settings
 from collector_processor.app.protocol import Begin
 from collector_processor.app.workers import WorkerPool
 from collector_processor.config import EMBEDDED, PREFIX, Address, Settings
@@ -159,9 +160,7 @@ class Processor:
             database_url=self.database.url,
             tenant_key=settings.tenant_key,
             evaluator=settings.evaluator,
-            task_types=settings.task_types,
-            agents=settings.agents,
-            clock_skew_ms=settings.clock_skew * 1000,
+            gates=gate_settings(settings),
             log_level=settings.log_level,
             log_format=settings.log_format,
         )

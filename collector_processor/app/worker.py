@@ -37,7 +37,6 @@ from collector_processor.config import Settings
 from collector_processor.convert.fold import FoldSettings
 from collector_processor.convert.union import unite
 from collector_processor.errors import BenchmarkError
-from collector_processor.guard import GateSettings
 from collector_processor.journal.reader import JournalReader
 from collector_processor.store.database import Database
 from collector_processor.store.postgres import PostgresStore
@@ -52,7 +51,7 @@ class Worker:
     def __init__(self, begin: Begin, database: Database) -> None:
         self._journal = JournalReader(Path(begin.journal))
         self._pipeline = pipeline_of(begin)
-        skew = timedelta(milliseconds=begin.clock_skew_ms)
+        skew = timedelta(milliseconds=begin.gates.clock_skew_ms)
         self._store = PostgresStore(database, self._pipeline.revise, unite, clock_skew=skew)
 
     async def answer(self, request: Request) -> Reply:
@@ -85,11 +84,7 @@ class Worker:
 
 def pipeline_of(begin: Begin) -> Pipeline:
     """The conversion with the settings that the front sent."""
-    return Pipeline(
-        begin.tenant_key,
-        FoldSettings(begin.evaluator),
-        GateSettings(frozenset(begin.task_types), frozenset(begin.agents), begin.clock_skew_ms),
-    )
+    return Pipeline(begin.tenant_key, FoldSettings(begin.evaluator), begin.gates)
 
 
 async def _serve(output: int) -> None:

@@ -17,9 +17,9 @@ from collector_processor.model.stages import Disclosure
 def disclosed(disclosures: Iterable[Disclosure]) -> tuple[Anomaly, ...]:
     """Return an anomaly for each span, field and problem, which says what was found: `2 EMAIL, 1 PHONE`."""
     counts: dict[tuple[str, str, Problem], dict[str, int]] = {}
-    for span_id, field, problem, type_, count in disclosures:
+    for span_id, field, problem, type_, times in disclosures:
         types = counts.setdefault((span_id, field, problem), {})
-        types[type_] = types.get(type_, 0) + count
+        types[type_] = types.get(type_, 0) + times
     return tuple(
         Anomaly(*place, ", ".join(f"{types[type_]} {type_}" for type_ in sorted(types)))
         for place, types in sorted(counts.items())

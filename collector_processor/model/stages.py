@@ -295,14 +295,14 @@ class Disclosure(NamedTuple):
     """What the privacy pass found in one field of one span, or had to leave out of it: never the text itself.
 
     `problem` is PERSONAL_DATA or CREDENTIAL for what stands in the record still, TEXT_WITHHELD for a text that was left
-    out. `type` says what it is (`EMAIL`) or why it was left out (`too_long`), `count` how often.
+    out. `type` says what it is (`EMAIL`) or why it was left out (`too_long`), `times` how often.
     """
 
     span_id: str
     field: str
     problem: Problem
     type: str
-    count: int = 1
+    times: int = 1
 
 
 class GuardedPoint(NamedTuple):

@@ -244,6 +244,8 @@ async def write_points(
     if records:
         # Rows are made as they are sent: the server writes one while the next is encoded.
         await copy_rows(connection, map(row, records))
+        timestamps = [instant(record.timestamp) for record in records]
+        await connection.execute(statement("mark_quality_stale"), {"timestamps": timestamps})
 
 
 async def copy_rows(connection: Connection, rows: Iterable[tuple[object, ...]]) -> None:

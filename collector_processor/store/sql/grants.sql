@@ -9,6 +9,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
 TO benchmark_writer;
 GRANT SELECT, INSERT, UPDATE ON benchmark_data.batches TO benchmark_writer;
 GRANT SELECT, INSERT ON benchmark_data.audit TO benchmark_writer;
+GRANT INSERT ON benchmark_data.stale_quality_hours TO benchmark_writer;
 
 GRANT USAGE ON SCHEMA benchmark TO benchmark_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA benchmark TO benchmark_reader;

@@ -105,4 +105,4 @@ def test_the_order_does_not_matter_and_every_count_is_there(
     def count(anomaly: Anomaly) -> int:
         return sum(int(part.split()[0]) for part in (anomaly.detail or "").split(", "))
 
-    assert sum(map(count, anomalies)) == sum(each.count for each in disclosures)
+    assert sum(map(count, anomalies)) == sum(each.times for each in disclosures)

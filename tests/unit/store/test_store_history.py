@@ -28,5 +28,7 @@ def test_another_history(done):
         pending(KNOWN, done)
 
 
-def test_this_programs_migrations_count_from_one():
-    assert [migration.version for migration in migrations()] == list(range(1, len(migrations()) + 1))
+def test_this_programs_migrations_count_from_one_and_each_number_stands_once():
+    versions = [migration.version for migration in migrations()]
+    assert versions[0] == 1
+    assert versions == sorted(set(versions))

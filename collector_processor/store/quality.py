@@ -1,0 +1,99 @@
+"""Data quality in the database: what the gates said, counted by the hour, and what is usual for a type of task.
+
+Both are counted again for hours whose records have changed. The views are always current; settling keeps them quick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+from psycopg.rows import DictRow
+
+from collector_processor.model.facts import Baseline, Spread
+from collector_processor.model.record import Severity
+from collector_processor.store.database import Connection, Database
+from collector_processor.store.statements import statement
+
+_PAGE: Final = 24
+"""Hours that are counted in one transaction."""
+_KEPT: Final = timedelta(days=90)
+"""How long hourly counts of latencies and tokens are kept, and bounds of windows that have passed."""
+
+
+class Window(NamedTuple):
+    """A span of time up to a full hour; the end is not in it."""
+
+    start: datetime
+    end: datetime
+
+    @classmethod
+    def before(cls, now: datetime, length: timedelta) -> Window:
+        """The window of that length that ends with the last full hour."""
+        end = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        return cls(end - length, end)
+
+
+async def settle(database: Database) -> int:
+    """Count the hours whose records have changed; returns how many. Raises StoreError.
+
+    Where another process is at it, nothing is done.
+    """
+    settled = 0
+    while True:
+        async with database.owning() as connection:
+            hours = await _take_page(connection)
+            if hours:
+                await connection.execute(statement("forget_quality"), {"hours": hours})
+                await connection.execute(statement("count_quality"), {"hours": hours})
+        settled += len(hours)
+        if len(hours) < _PAGE:
+            return settled
+
+
+async def measure(database: Database, window: Window) -> None:
+    """Write down what is usual in a window, from hours that are settled; measuring it again replaces it.
+
+    Raises StoreError.
+    """
+    async with database.owning() as connection:
+        await connection.execute(
+            statement("measure_outliers"), {"window_start": window.start, "window_end": window.end}
+        )
+        await connection.execute(statement("forget_usual"), {"before": window.end - _KEPT})
+
+
+async def read_baselines(database: Database, now: datetime) -> dict[str, Baseline]:
+    """What is usual now, by task type; nothing where no window was measured lately. Raises StoreError."""
+    async with database.owning() as connection:
+        rows = await (await connection.execute(statement("read_baselines"), {"now": now})).fetchall()
+    by_type: dict[str, list[DictRow]] = {}
+    for row in rows:
+        by_type.setdefault(row["task_type"], []).append(row)
+    return {task_type: _baseline(task_type, of_type) for task_type, of_type in by_type.items()}
+
+
+async def record_gates(database: Database, severities: Mapping[str, Severity]) -> None:
+    """Let `gate_results` know the gates and their severities, by name. Raises StoreError."""
+    parameters = {"gates": [*severities], "severities": [severity.value for severity in severities.values()]}
+    async with database.owning() as connection:
+        await connection.execute(statement("record_gates"), parameters)
+
+
+async def _take_page(connection: Connection) -> list[datetime]:
+    begun = await (await connection.execute(statement("begin_settling"))).fetchone()
+    if begun is None or not begun["mine"]:
+        return []
+    rows = await connection.execute(statement("take_stale_hours"), {"page": _PAGE})
+    return [row["hour"] for row in await rows.fetchall()]
+
+
+def _baseline(task_type: str, rows: list[DictRow]) -> Baseline:
+    spreads = {row["measure"]: Spread(row["tasks"], row["median"], row["deviation"], row["p99"]) for row in rows}
+    start, end = (_text(rows[0][name]) for name in ("window_start", "window_end"))
+    return Baseline(task_type, start, end, spreads.get("latency_ms"), spreads.get("tokens_used"))
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000000000Z")

@@ -1,0 +1,160 @@
+-- Data quality: what the gates said, by the hour; what is usual for a type of task; and which records may be exported.
+
+-- Beside gates_failed, entry by entry.
+ALTER TABLE benchmark_data.points ADD COLUMN gate_severities text[];
+COMMENT ON COLUMN benchmark_data.points.gate_severities IS 'The severity of each entry of gates_failed';
+SELECT set_config('timescaledb.max_tuples_decompressed_per_dml_transaction', '0', true);
+UPDATE benchmark_data.points
+SET gate_severities = ARRAY(
+    SELECT failed.gate ->> 'severity'
+    FROM jsonb_array_elements(record #> '{verdict,gatesFailed}') WITH ORDINALITY AS failed (gate, place)
+    ORDER BY failed.place
+)
+WHERE gates_failed <> '{}';
+
+ALTER TABLE benchmark_data.audit DROP CONSTRAINT audit_action_check;
+ALTER TABLE benchmark_data.audit
+ADD CONSTRAINT audit_action_check CHECK (action IN ('correct', 'revalidate', 'release', 'discard'));
+CREATE INDEX audit_time ON benchmark_data.audit (time);
+
+-- The gates and their severities as the processor that started last has them.
+CREATE TABLE benchmark_data.gates (
+    gate text PRIMARY KEY,
+    severity text NOT NULL CHECK (severity IN ('incomplete', 'warning', 'error', 'critical'))
+);
+
+-- Counts that add up, by hour and task type; '' stands for an unknown one. Discarded records count nowhere. What the
+-- gates said counts withheld records too: else a critical gate would never be seen to fail.
+CREATE TABLE benchmark_data.hourly_checks (
+    hour timestamptz NOT NULL,
+    task_type text NOT NULL,
+    checked bigint NOT NULL,
+    PRIMARY KEY (hour, task_type)
+);
+CREATE TABLE benchmark_data.hourly_failures (
+    hour timestamptz NOT NULL,
+    task_type text NOT NULL,
+    gate text NOT NULL,
+    severity text NOT NULL,
+    failed bigint NOT NULL,
+    PRIMARY KEY (hour, task_type, gate, severity)
+);
+
+-- How latencies and tokens are spread: tasks by buckets of 2 % (benchmark_data.latency_bucket). A task without tokens
+-- used no model: it says nothing of how many are usual.
+CREATE TABLE benchmark_data.hourly_measures (
+    hour timestamptz NOT NULL,
+    task_type text NOT NULL,
+    measure text NOT NULL CHECK (measure IN ('latency_ms', 'tokens_used')),
+    value_bucket integer NOT NULL,
+    tasks bigint NOT NULL,
+    PRIMARY KEY (hour, task_type, measure, value_bucket)
+);
+
+-- Hours whose records have changed since they were counted: the views count these anew until they are settled.
+-- Writers only append, so they never wait for one another, and a change that commits while its hour is being counted
+-- stays marked by its own entry.
+CREATE TABLE benchmark_data.stale_quality_hours (
+    entry bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    hour timestamptz NOT NULL
+);
+INSERT INTO benchmark_data.stale_quality_hours (hour)
+SELECT DISTINCT date_trunc('hour', timestamp, 'UTC') FROM benchmark_data.points;
+
+-- What was usual in a window that ends at a full hour; the newest is what tasks are compared with.
+CREATE TABLE benchmark_data.outlier_bounds (
+    window_end timestamptz NOT NULL,
+    window_start timestamptz NOT NULL,
+    task_type text NOT NULL,
+    measure text NOT NULL,
+    tasks bigint NOT NULL,
+    median double precision NOT NULL,
+    deviation double precision NOT NULL,
+    p99 double precision NOT NULL,
+    PRIMARY KEY (window_end, task_type, measure)
+);
+COMMENT ON COLUMN benchmark_data.outlier_bounds.deviation IS
+    'Robust standard deviation of the natural logarithm: 1.4826 median absolute deviations, at least 0.1';
+
+-- What the records of stale hours say now, a scan of time an hour.
+CREATE VIEW benchmark_data.live_checks AS
+SELECT stale.hour, counted.*
+FROM (SELECT DISTINCT hour FROM benchmark_data.stale_quality_hours) AS stale
+CROSS JOIN LATERAL (
+    SELECT coalesce(task_type, '') AS task_type, count(*) AS checked
+    FROM benchmark_data.points
+    WHERE timestamp >= stale.hour AND timestamp < stale.hour + interval '1 hour' AND state <> 'discarded'
+    GROUP BY coalesce(task_type, '')
+) AS counted;
+
+CREATE VIEW benchmark_data.live_failures AS
+SELECT stale.hour, counted.*
+FROM (SELECT DISTINCT hour FROM benchmark_data.stale_quality_hours) AS stale
+CROSS JOIN LATERAL (
+    SELECT coalesce(task_type, '') AS task_type, failure.gate, failure.severity, count(*) AS failed
+    FROM benchmark_data.points
+    CROSS JOIN LATERAL unnest(gates_failed, gate_severities) AS failure (gate, severity)
+    WHERE
+        timestamp >= stale.hour AND timestamp < stale.hour + interval '1 hour' AND state <> 'discarded'
+        AND gates_failed <> '{}'
+    GROUP BY coalesce(task_type, ''), failure.gate, failure.severity
+) AS counted;
+
+CREATE VIEW benchmark_data.current_checks AS
+SELECT hour, task_type, checked
+FROM benchmark_data.hourly_checks
+WHERE hour NOT IN (SELECT hour FROM benchmark_data.stale_quality_hours)
+UNION ALL
+SELECT hour, task_type, checked FROM benchmark_data.live_checks;
+
+CREATE VIEW benchmark_data.current_failures AS
+SELECT hour, task_type, gate, severity, failed
+FROM benchmark_data.hourly_failures
+WHERE hour NOT IN (SELECT hour FROM benchmark_data.stale_quality_hours)
+UNION ALL
+SELECT hour, task_type, gate, severity, failed FROM benchmark_data.live_failures;
+
+-- Every gate is there in every hour that has records, so that a rate of 1 is told apart from silence. A gate may know
+-- milder cases than its own severity: those have rows of their own where there are any.
+CREATE VIEW benchmark.gate_results AS
+SELECT
+    hour, nullif(task_type, '') AS task_type, gate, severity, checked, failed,
+    1 - failed / checked::double precision AS pass_rate
+FROM (
+    SELECT
+        hour, task_type, gate, severity, sum(failed)::bigint AS failed,
+        max(max(checked)) OVER (PARTITION BY hour, task_type) AS checked
+    FROM (
+        SELECT hour, task_type, gate, severity, checked, 0 AS failed
+        FROM benchmark_data.current_checks
+        LEFT JOIN benchmark_data.gates ON true
+        UNION ALL
+        SELECT hour, task_type, gate, severity, 0, failed FROM benchmark_data.current_failures
+    ) AS told
+    GROUP BY hour, task_type, gate, severity
+) AS counted
+WHERE gate IS NOT NULL;
+COMMENT ON VIEW benchmark.gate_results IS
+    'Hour x task type x gate x severity, always current; pass_rate over the checked records, discarded ones left out';
+
+CREATE VIEW benchmark.failed_gates AS
+SELECT
+    point.id, point.timestamp, point.task_id, point.task_type, point.agent_id, point.state, failure.gate,
+    failure.severity, failure.reason
+FROM benchmark_data.visible_points AS point
+CROSS JOIN LATERAL jsonb_to_recordset(point.record #> '{verdict,gatesFailed}') AS failure (
+    gate text, severity text, reason text
+)
+WHERE point.gates_failed <> '{}';
+COMMENT ON VIEW benchmark.failed_gates IS 'A row a gate that a record failed; the reason names field, value and bound';
+
+CREATE VIEW benchmark.outlier_bounds AS
+SELECT
+    window_start, window_end, task_type, measure, tasks, median, deviation, median * exp(3 * deviation) AS mad_bound,
+    p99
+FROM benchmark_data.outlier_bounds;
+COMMENT ON VIEW benchmark.outlier_bounds IS 'What was usual in each window; tasks are compared with the newest';
+
+CREATE VIEW benchmark.exportable AS
+SELECT * FROM benchmark.data_points WHERE valid OR state = 'released';
+COMMENT ON VIEW benchmark.exportable IS 'Records that exports take: valid ones, and those that a person released';
