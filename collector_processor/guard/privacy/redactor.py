@@ -1,0 +1,103 @@
+"""Replacement: every sensitive place of a text gives way to a pseudonym, and what can't be read is withheld.
+
+What comes out has been searched again: no detector finds anything in it, so a second pass changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from collector_processor.guard.privacy.detector import Detector, findings_of
+from collector_processor.guard.privacy.keyring import Keyring
+from collector_processor.guard.privacy.locations import generalised
+from collector_processor.guard.privacy.marks import Mark, Place, places
+from collector_processor.guard.privacy.vocabulary import Category, Finding, Reason, Redacted, Text, Withheld
+
+ROUNDS: Final = 4
+"""How often a text is searched again after a replacement, before it is withheld."""
+
+
+class Redactor:
+    """Makes texts fit to be stored; one for each thread, as its detector is."""
+
+    def __init__(self, keyring: Keyring, detector: Detector) -> None:
+        self._keyring = keyring
+        self._detector = detector
+
+    def texts(self, texts: Sequence[Text], tenant: str | None, names: Iterable[str] = ()) -> Redacted:
+        """Return the texts of one task as they may be stored.
+
+        `tenant` is the tenant as it is stored (its hash), None where it isn't known. `names` are persons known from
+        elsewhere. A text in which detection fails is withheld; the others pass as they would without it.
+        """
+        names = tuple(names)
+        try:
+            return self._redacted(texts, tenant, names)
+        except Exception as error:  # noqa: BLE001 - whatever detection raises, nothing passes unread
+            if len(texts) == 1:
+                (text,) = texts
+                withheld = Withheld(0, text.key, Reason.FAILED, type(error).__name__)
+                return Redacted([withheld_as(Reason.FAILED)], (), (withheld,))
+        values: list[str] = []
+        findings: list[Finding] = []
+        refused: list[Withheld] = []
+        for number, text in enumerate(texts):
+            alone = self.texts((text,), tenant, names)
+            values += alone.values
+            findings += [finding._replace(number=number) for finding in alone.findings]
+            refused += [each._replace(number=number) for each in alone.withheld]
+        return Redacted(values, findings, refused)
+
+    def _redacted(self, texts: Sequence[Text], tenant: str | None, names: tuple[str, ...]) -> Redacted:
+        values = [text.value for text in texts]
+        inspection = self._detector.inspect(texts, names)
+        if not inspection.marks and not inspection.withheld:
+            return Redacted(values, (), ())
+        findings: list[Finding] = []
+        withheld: dict[int, Reason] = {}
+        names += tuple(each.value for each in inspection.harvest.values if each.category is Category.NAME)
+        looked_at: Sequence[int] = range(len(texts))
+        for _ in range(ROUNDS):
+            withheld.update({looked_at[place]: reason for place, reason in inspection.withheld.items()})
+            changed: list[int] = []
+            for place, marks in sorted(inspection.marks.items()):
+                number = looked_at[place]
+                found = places(marks)
+                findings += findings_of(found, number, texts[number].key) if inspection.texts is texts else ()
+                values[number], whole = self._replaced(values[number], found, tenant)
+                if not whole:
+                    withheld.setdefault(number, Reason.ENCODED)
+                changed.append(number)
+            if not changed:
+                break
+            looked_at = changed
+            inspection = self._detector.inspect([Text(texts[number].key, values[number]) for number in changed], names)
+        withheld.update({looked_at[place]: Reason.UNSETTLED for place in inspection.marks})
+        for number, reason in withheld.items():
+            if reason is not Reason.ENCODED:
+                values[number] = withheld_as(reason)
+        refused = [Withheld(number, texts[number].key, reason) for number, reason in sorted(withheld.items())]
+        return Redacted(values, findings, refused)
+
+    def _replaced(self, value: str, found: Sequence[Place], tenant: str | None) -> tuple[str, bool]:
+        """Return a text with its places replaced, and whether nothing of it was withheld."""
+        out: list[str] = []
+        at = 0
+        for place in found:
+            out += value[at : place.start], self._replacement(place.best, tenant)
+            at = place.end
+        out.append(value[at:])
+        return "".join(out), not any(place.best.piece.hidden for place in found)
+
+    def _replacement(self, mark: Mark, tenant: str | None) -> str:
+        if mark.piece.hidden:
+            return withheld_as(Reason.ENCODED)
+        if mark.category is Category.PATH:
+            return mark.piece.spelled(generalised(mark.value))
+        return mark.piece.spelled(self._keyring.pseudonym(mark.value, mark.category, tenant))
+
+
+def withheld_as(reason: Reason) -> str:
+    """Return what stands where a text was withheld."""
+    return f"<WITHHELD:{reason.value}>"
