@@ -144,4 +144,4 @@ def _found(said: list[str]) -> Iterator[Category]:
 
 
 def _singular(word: str) -> str:
-    return word[:-1] if word.endswith("s") and len(word) > 3 else word
+    return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 3 else word
