@@ -20,6 +20,7 @@ from collector_processor.app.database import DatabaseKeeper
 from collector_processor.app.equations import database_spans, journal_spans, records
 from collector_processor.app.front import SECOND, Front
 from collector_processor.app.front import Snapshot as JournalSnapshot
+from collector_processor.app.quality import QualityKeeper
 from collector_processor.app.workers import WorkerPool
 from collector_processor.config import Settings
 from collector_processor.errors import BenchmarkError
@@ -49,6 +50,7 @@ class Watched(Protocol):
     front: Front
     pool: WorkerPool
     database: DatabaseKeeper
+    quality: QualityKeeper
     listening: dict[str, str]
     """Address by the name of what listens there."""
     stopping: bool
@@ -232,7 +234,7 @@ class Monitor:
         if settings.tenant_key is None:
             why = "COLLECTOR_PROCESSOR_TENANT_KEY is not set: tenants in clear are left out of records"
             off.append(report.Off(what="tenants", why=why))
-        return tuple(off)
+        return (*off, *self._processor.quality.off())
 
 
 def _per_day(history: deque[tuple[float, int]]) -> float | None:

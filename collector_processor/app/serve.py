@@ -26,6 +26,7 @@ from collector_processor.app.memory import collect_seldom
 from collector_processor.app.monitor import Monitor
 from collector_processor.app.pipeline import gate_settings
 from collector_processor.app.protocol import Begin
+from collector_processor.app.quality import QualityKeeper
 from collector_processor.app.workers import WorkerPool
 from collector_processor.config import EMBEDDED, PREFIX, Address, Settings
 from collector_processor.errors import ConfigError, ControlError, MigrationError
@@ -53,6 +54,7 @@ class Processor:
         self.database = DatabaseKeeper(settings)
         self.pool = WorkerPool(self._begin, self._complete, self.database.recover)
         self.front = Front(settings, self.pool.add)
+        self.quality = QualityKeeper(settings, self.database)
         self.monitor = Monitor(self)
         self._admission = Admission(settings.max_inflight_bytes)
         limits = Limits(settings.max_request_bytes, settings.max_json_bytes)
@@ -93,6 +95,7 @@ class Processor:
             log.exception("database: it could not be brought up, start the processor again")
             return
         self.pool.start(self.settings.workers)
+        self.quality.start()
 
     async def wait_for_database(self, seconds: float) -> None:
         """Come back when the database is ready, hopeless, or after that time."""
@@ -121,6 +124,7 @@ class Processor:
             self._drain,
             self._give_up_bringing_up,
             self.pool.stop,
+            self.quality.stop,
             self.monitor.stop,
             self._control.close,
             self._admin.stop,
