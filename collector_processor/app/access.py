@@ -31,12 +31,14 @@ from collector_processor.store.database import Database
 from collector_processor.store.embedded import EmbeddedServer, locate
 from collector_processor.store.embedded.binaries import wheel_binaries
 from collector_processor.store.inspection import DatabaseCheck
-from collector_processor.store.quarantine import Decision, JsonPatch, Quarantine
+from collector_processor.store.quarantine import Decision, JsonPatch, Quarantine, Quarantined, Selection
 from collector_processor.store.querying import Answer
 
 __all__ = [
     "Decision",
     "Quarantine",
+    "Quarantined",
+    "Selection",
     "check",
     "correct",
     "migrate",

@@ -30,6 +30,7 @@ class Selection(NamedTuple):
     """Records of some states that match all that is given; a gate and a severity are those of one failure."""
 
     states: Sequence[State] = (State.QUARANTINED,)
+    ids: Sequence[UUID] | None = None
     gate: str | None = None
     severity: str | None = None
     task_type: str | None = None

@@ -6,6 +6,7 @@ FROM benchmark_data.point_keys AS key
 JOIN benchmark_data.points AS point ON point.id = key.id AND point.timestamp = key.timestamp
 WHERE
     key.state = ANY (%(states)s::text[])
+    AND (%(ids)s::uuid[] IS NULL OR key.id = ANY (%(ids)s))
     AND (%(since)s::timestamptz IS NULL OR key.timestamp >= %(since)s)
     AND (%(task_type)s::text IS NULL OR point.task_type = %(task_type)s)
     AND (%(agent)s::text IS NULL OR point.agent_id = %(agent)s)
