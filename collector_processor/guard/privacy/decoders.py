@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from collector_processor.guard.privacy.pieces import Decode, Part, Piece, substituted
+from collector_processor.guard.privacy.pieces import Part, Piece, substituted
 from collector_processor.guard.privacy.vocabulary import words
 
 
@@ -27,44 +27,52 @@ class Decoder(NamedTuple):
     open: Callable[[Piece], Iterator[Piece]]
 
 
-def _in_place(encoded: re.Pattern[str], decode: Decode) -> Callable[[Piece], Iterator[Piece]]:
-    def opened(piece: Piece) -> Iterator[Piece]:
-        places = [(match.span(), decode(match[0])) for match in encoded.finditer(piece.text)]
-        changed = [(span, decoded) for span, decoded in places if decoded is not None]
-        if changed:
-            text, parts = substituted(piece.text, changed)
-            yield Piece(text, piece.key, piece.root, piece, parts)
-
-    return opened
-
-
-# -- Escapes ---------------------------------------------------------------------------------------
+# -- In place --------------------------------------------------------------------------------------
 
 _SIMPLE: Final = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
+_ENCODED: Final = re.compile(
+    r"""(?:\\+u[0-9A-Fa-f]{4})+|(?:\\+x[0-9A-Fa-f]{2})+|\\+["'/bfnrt]"""
+    r"""|(?:%(?:25)*[0-9A-Fa-f]{2})+|&(?:amp;)*(?:#\w{1,8}|[a-z]{2,8});|[^\t\n\r -~]"""
+)
+"""An escape however often its backslash was escaped itself, percent signs likewise, an entity, or a look-alike."""
 
 
-def unescaped(sequence: str) -> str | None:
+def _decoded(encoded: str) -> str | None:
+    """Return what an encoded place says; None where it says what it is."""
+    match encoded[0]:
+        case "\\":
+            return unescaped("\\" + encoded.lstrip("\\"))
+        case "%":
+            plain = re.sub("%(?:25)+(?=[0-9A-Fa-f]{2})", "%", encoded)
+            return unquote_to_bytes(plain).decode("utf-8", "replace").replace("\0", "")
+        case "&":
+            entity = encoded.replace("amp;", "")
+            decoded = html.unescape(entity).replace("\0", "")
+            return decoded if decoded != entity else None
+        case _:
+            return _folded(encoded)
+
+
+def unescaped(sequence: str) -> str:
     """Return what escape sequences of one kind, as JSON, JavaScript and Python write them, stand for."""
-    if sequence[1] == "u":
-        units = bytes.fromhex(sequence.replace("\\u", ""))
-        return units.decode("utf-16-be", "replace").replace("\0", "")
-    if sequence[1] == "x":
-        return bytes.fromhex(sequence.replace("\\x", "")).decode("utf-8", "replace").replace("\0", "")
-    return _SIMPLE.get(sequence[1], sequence[1])
+    kind = sequence[1]
+    if kind in "ux":
+        units = bytes.fromhex(re.sub(r"\\+[ux]", "", sequence))
+        return units.decode("utf-16-be" if kind == "u" else "utf-8", "replace").replace("\0", "")
+    return _SIMPLE.get(kind, kind)
 
 
-def _percent_decoded(sequence: str) -> str | None:
-    return unquote_to_bytes(sequence).decode("utf-8", "replace").replace("\0", "")
-
-
-def _entity(sequence: str) -> str | None:
-    decoded = html.unescape(sequence).replace("\0", "")
-    return decoded if decoded != sequence else None
+def _in_place(piece: Piece) -> Iterator[Piece]:
+    """Give the piece with all of its encoded places decoded, where it has any."""
+    places = [(match.span(), _decoded(match[0])) for match in _ENCODED.finditer(piece.text)]
+    changed = [(span, decoded) for span, decoded in places if decoded is not None]
+    if changed:
+        text, parts = substituted(piece.text, changed)
+        yield Piece(text, piece.key, piece.root, piece, parts)
 
 
 # -- Look-alikes -----------------------------------------------------------------------------------
 
-_LOOK_ALIKE: Final = re.compile(r"[^\t\n\r -~]")
 _INVISIBLE: Final = words("Cf Cc Mn")
 _FOLDED: dict[str, str | None] = {}
 _MOST_FOLDED: Final = 1 << 16
@@ -91,63 +99,51 @@ def _folded(character: str) -> str | None:
     return plain
 
 
-_unfold: Final = _in_place(_LOOK_ALIKE, _folded)
-
-
-def unfolded(piece: Piece) -> Iterator[Piece]:
-    """Give the piece without look-alikes and invisible characters, where it holds any."""
-    if not piece.text.isascii() or _LOOK_ALIKE.search(piece.text):
-        yield from _unfold(piece)
-
-
 # -- Base64 ----------------------------------------------------------------------------------------
 
 _GROUP: Final = "[A-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]"
 """Four digits of base64 that stand for three characters of ASCII: the highest bits of all three are zero."""
-_RUN: Final = re.compile(r"[A-Za-z0-9+/_-]+")
+_RUN: Final = re.compile(r"[A-Za-z0-9+/_-]{12,}")
 _TEXT: Final = re.compile(f"(?:{_GROUP}){{3}}")
 _STANDARD: Final = str.maketrans("+/", "-_")
-_READABLE: Final = 0.8
-"""Share of the characters that must be printable, for what was decoded to be a text."""
+_UNREADABLE: Final = 0.2
+"""Share of characters that may be none of a text, for what was decoded to be one."""
 
 
 def _unpacked(piece: Piece) -> Iterator[Piece]:
-    text, done = piece.text, 0
-    while (found := _TEXT.search(text, done)) is not None:
-        run_start = found.start()
-        while run_start > done and _RUN.fullmatch(text[run_start - 1]):
-            run_start -= 1
-        begin = found.start() - (found.start() - run_start) // 4 * 4
-        run = _RUN.match(text, begin)
-        assert run is not None
-        done = run.end()
-        decoded = _readable(run[0])
+    text = piece.text
+    for run in _RUN.finditer(text):
+        found = _TEXT.search(text, *run.span())
+        if found is None:
+            continue
+        # What stands before may belong to something else: only full groups of four are taken with it.
+        begin = run.start() + (found.start() - run.start()) % 4
+        decoded = _readable(text[begin : run.end()])
         if decoded is not None:
-            stop = done + len(text[done : done + 2]) - len(text[done : done + 2].lstrip("="))
-            yield Piece(decoded, "", piece.root, piece, [Part(0, begin, stop - begin, whole=True)], opaque=True)
+            padding = text[run.end() : run.end() + 2]
+            end = run.end() + len(padding) - len(padding.lstrip("="))
+            yield Piece(decoded, "", piece.root, piece, [Part(0, begin, end - begin, whole=True)], opaque=True)
 
 
 def _readable(run: str) -> str | None:
-    digits = run[: len(run) - 1] if len(run) % 4 == 1 else run
+    digits = run[:-1] if len(run) % 4 == 1 else run
     try:
         packed = urlsafe_b64decode(digits.translate(_STANDARD) + "=" * (-len(digits) % 4))
     except (binascii.Error, ValueError):
         return None
     text = packed.decode("utf-8", "replace").replace("\0", " ")
-    readable = sum(character.isprintable() or character in "\n\r\t" for character in text) - text.count("\ufffd")
-    return text if readable >= _READABLE * len(text) else None
+    unreadable = text.count("\ufffd")
+    if unreadable <= len(text) * _UNREADABLE:
+        unreadable += sum(not character.isprintable() and character not in "\n\r\t" for character in text)
+    return text if unreadable <= len(text) * _UNREADABLE else None
 
 
 DECODERS: Final = (
     Decoder(
-        "escapes",
-        rb"""\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|["'\\/bfnrt])""",
-        _in_place(re.compile(r"""(?:\\u[0-9A-Fa-f]{4})+|(?:\\x[0-9A-Fa-f]{2})+|\\["'\\/bfnrt]"""), unescaped),
+        "in place",
+        rb"""\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|["'/bfnrt])|%[0-9A-Fa-f]{2}|&(?:#[0-9xX]|commat;|period;|amp;)"""
+        rb"""|[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\xff]""",
+        _in_place,
     ),
-    Decoder("percent", rb"%[0-9A-Fa-f]{2}", _in_place(re.compile(r"(?:%[0-9A-Fa-f]{2})+"), _percent_decoded)),
-    Decoder(
-        "entities", rb"&#[0-9xX]|&(?:commat|period|amp);", _in_place(re.compile(r"&(?:#\w{1,8}|[a-z]{2,8});"), _entity)
-    ),
-    Decoder("look-alikes", rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\xff]", unfolded),
     Decoder("base64", f"(?:{_GROUP}){{3}}".encode(), _unpacked),
 )

@@ -70,7 +70,7 @@ def _string(piece: Piece, start: int, lexeme: str, key: str) -> Piece:
     inside = lexeme[1:-1]
     if "\\" not in inside:
         return Piece(inside, key, piece.root, piece, (Part(0, start + 1, len(inside), whole=False),), literal=True)
-    places = [(escape.span(), unescaped(escape[0]) or "") for escape in _ESCAPE.finditer(inside)]
+    places = [(escape.span(), unescaped(escape[0])) for escape in _ESCAPE.finditer(inside)]
     text, parts = substituted(inside, places)
     parts = [part._replace(origin=part.origin + start + 1) for part in parts]
     return Piece(text, key, piece.root, piece, parts, literal=True)

@@ -62,8 +62,11 @@ def after_key(key: str, text: str, start: int) -> tuple[Category, Span] | None:
         return None
     quoted = _QUOTED.match(text, start, start + readers.MAX_PROSE)
     if quoted is not None:
-        return (category, quoted.span(2)) if under_key(key, quoted[2]) else None
-    if text[start : start + 1] in ('"', "'", "`", "\\"):
+        known = under_key(key, quoted[2])
+        # In a program, what is assigned to an address is rarely a postal one without a number in it.
+        bare = category is Category.ADDRESS and not any(map(str.isdigit, quoted[2]))
+        return (category, quoted.span(2)) if known and not bare else None
+    if text[start : start + 1] in ('"', "'", "`", "\\", "="):
         return None
     span = readers.read(category, key, text, start)
     return (category, span) if span is not None and not OWN.match(text, span[0]) else None

@@ -36,7 +36,8 @@ ENDINGS: Final[dict[Category, str]] = {
         "ssn social_security social_security_number national_id national_identifier national_insurance_number"
         " personal_id identity_number identity_card tax_id tax_number tax_payer_id tin itin steuer_id steuer_idnr"
         " steuernummer steuer_identifikationsnummer sozialversicherungsnummer dni nie nif pesel cpf rut curp bsn"
-        " burgerservicenummer personnummer cpr cpr_number hetu henkilotunnus nino nhs_number sin tfn tax_file_number"
+        " burgerservicenummer personnummer cpr cpr_number hetu henkilotunnus nino nhs_number"
+        " social_insurance_number tfn tax_file_number"
         " aadhaar aadhar my_number rrn nir insee numero_securite_sociale codice_fiscale passport passport_number"
         " passport_no drivers_license driver_license license_number fodselsnummer oib tckn kimlik_no ahv_nummer"
     ),

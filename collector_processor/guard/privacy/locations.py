@@ -55,10 +55,12 @@ def _is_public(address: str) -> bool:
 # -- File paths ------------------------------------------------------------------------------------
 
 _SYSTEM: Final = words("usr bin sbin dev proc sys lib lib64 etc boot")
+_HOMES: Final = words("home users root")
 _FOLDERS: Final = words(
-    "home users root var tmp private mnt srv opt app workspace workspaces work code repo repos data volumes github"
+    "var tmp private mnt srv opt app workspace workspaces work code repo repos data volumes github"
     " runner builds documents storage media export nfs scratch project projects"
 )
+_ESCAPED: Final = re.compile(r"\\+(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})")
 _FILE: Final = re.compile(r"[^/\\]*\.([A-Za-z][A-Za-z0-9]{0,7})$")
 
 
@@ -69,19 +71,21 @@ def unix_path(text: str, start: int, end: int) -> Span | None:
         return None
     found = text[start:end].rstrip(".")
     parts = found.lstrip("~").strip("/").split("/")
-    if parts[0] in _SYSTEM or len(parts) + found.startswith("~") < 2:
+    if parts[0] in _SYSTEM or len(parts) < 2:
         return None
-    if parts[0].lower() in _FOLDERS or found.startswith("~") or _FILE.search(parts[-1]):
+    personal = found.startswith("~") or parts[0].lower() in _HOMES or (parts[0].lower() in _FOLDERS and len(parts) > 2)
+    if personal or _FILE.search(parts[-1]):
         return start, start + len(found)
     return None
 
 
 def windows_path(text: str, start: int, end: int) -> Span | None:
-    """Accept a path with a drive, or of a server."""
+    """Accept a path with a drive, or of a server: a drive and one letter, or an escape, are code."""
     found = text[start:end].rstrip(" .")
-    if text[start - 1 : start].isalnum() or (len(found) > 2 and found[1] == ":" and found[2:4] == "//"):
+    parts = [part for part in re.split(r"[\\/]+", found) if part]
+    if text[start - 1 : start].isalnum() or len(parts) + bool(_FILE.search(found)) < 3 or _ESCAPED.match(found):
         return None
-    return (start, start + len(found)) if len(found) > 3 else None
+    return start, start + len(found)
 
 
 def generalised(path: str) -> str:
@@ -111,8 +115,9 @@ LOCATIONS: Final = (
     Pattern(
         "windows-path",
         Category.PATH,
-        rb"\b[A-Za-z]:(?:\\{1,2}|/)(?:[A-Za-z0-9_ .@+~()$%\x80-\xff-]+(?:\\{1,2}|/))*[A-Za-z0-9_.@+~()$%\x80-\xff-]+"
-        rb"|\\\\[A-Za-z0-9_.$-]{2,}(?:\\{1,2}[A-Za-z0-9_ .@+~()$%\x80-\xff-]+)+",
+        rb"\b[A-Z]:(?:\\{1,2}|/)(?:[A-Za-z0-9_.@+~$%\x80-\xff-]+(?: [A-Za-z0-9_.@+~$%\x80-\xff-]+)*(?:\\{1,2}|/))*"
+        rb"[A-Za-z0-9_.@+~$%\x80-\xff-]+"
+        rb"|\\\\[A-Za-z0-9_.$-]{3,}(?:\\{1,2}[A-Za-z0-9_.@+~$%\x80-\xff-]+){2,}",
         "data-point.md: file paths are generalised",
         windows_path,
     ),

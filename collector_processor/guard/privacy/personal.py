@@ -74,7 +74,7 @@ def international_phone(text: str, start: int, end: int) -> Span | None:
     found = text[start:end]
     if found.startswith("00") and found.isdigit():
         return None
-    while found:
+    while found and found[-2:].isdigit():
         number = found if found[0] == "+" else "+" + found.removeprefix("00")
         if _is_valid(number, None):
             last = start + len(found)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Final, NamedTuple
 
@@ -115,7 +115,3 @@ def substituted(text: str, places: Sequence[tuple[Span, str]]) -> tuple[str, lis
         parts.append(Part(at, origin, len(text) - origin, whole=False))
         out.append(text[origin:])
     return "".join(out), parts
-
-
-Decode = Callable[[str], str | None]
-"""One encoded place → what it means; None where it means nothing else than it says."""

@@ -19,7 +19,7 @@ _WORDS: Final = words(
     " none null nil true false undefined redacted removed hidden masked withheld placeholder string str bytes int bool"
     " optional any value todo tbd user username admin root foo bar baz xxx yes no required empty default unset unknown"
     " your_password your-password yourpassword your_token your_secret your_api_key your-api-key yourapikey mypassword"
-    " my_password my_secret my_token password123 p4ssw0rd self bearer basic"
+    " my_password my_secret my_token password123 p4ssw0rd self bearer basic anonymous guest nobody"
 )
 _VARIABLE: Final = re.compile(
     r"""<[^>]*>|\$\{?\w+\}?|\$\(.*\)|\{\{.*\}\}|\{\w*\}|%\(?\w+\)?s?%?|\[[\w -]*\]|\.{3,}|[*xX•.#-]{3,}"""

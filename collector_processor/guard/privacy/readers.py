@@ -30,7 +30,7 @@ _IDENTITY: Final = re.compile(r"(?=(?:\D*\d){4})[0-9A-Za-z](?:[0-9A-Za-z]|[-./ ]
 _CARD: Final = re.compile(r"\d(?:[ -]?\d){11,18}")
 _BIRTH: Final = re.compile(r"(?=(?:\D*\d){4})[\w ,./\-]{4,30}")
 _USER: Final = re.compile(r"[^\s<>{}\"\\]{1,128}")
-_NO_ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]+|\w+://.*|[\d.:a-fA-F\[\]/]*|[\w.-]+:\d+|\S+@\S+|[\w.]+\(.*")
+_NO_ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]+.*|\w+://.*|[\d.:a-fA-F\[\]/]*|[\w.-]+:\d+|\S+@\S+|[\w.]+\(.*")
 _POSTCODE: Final = re.compile(r"\d(?:[ -]?\d){2,8}")
 _PASSWORD: Final = re.compile(
     r"(?i)pass|pwd|kennwort|contrase|senha|cvv|cvc|pin|otp|code|パスワード|密|пароль|كلمة|비밀번호"
@@ -50,7 +50,8 @@ def _is_name(value: str) -> bool:
     return len(value) <= 80 and _NAME.fullmatch(value) is not None and value.lower() not in _NO_NAME
 
 
-def _is_address(value: str) -> bool:
+def is_postal(value: str) -> bool:
+    """Whether a value may be a part of a postal address, rather than one of a machine or of memory."""
     return (2 <= len(value) <= 300 and not _NO_ADDRESS.fullmatch(value)) or _POSTCODE.fullmatch(value) is not None
 
 
@@ -61,7 +62,7 @@ _FIELDS: Final[dict[Category, Callable[[str], object]]] = {
     Category.USER: _is_user,
     Category.NAME: _is_name,
     Category.BIRTH: _BIRTH.fullmatch,
-    Category.ADDRESS: _is_address,
+    Category.ADDRESS: is_postal,
 }
 
 
@@ -99,7 +100,8 @@ _PROSE_BIRTH: Final = re.compile(
     r"|\d{4}年\d{1,2}月\d{1,2}日"
 )
 _PROSE_USER: Final = re.compile(r"[\w.@+-]*\d[\w.@+-]*\w|[\w.+-]+[._@][\w.@+-]*\w")
-_PROSE_ADDRESS: Final = re.compile(r"[^\n\r;|\"<>{}\[\]]{5,120}")
+_PROSE_ADDRESS: Final = re.compile(r"(?=[^\W_])[\w .,'\u2019/#ºª°&-]{5,120}")
+_HOUSE: Final = re.compile(r"\b\d")
 _PROSE_SECRET: Final = re.compile(r"""[^\s"'`<>,;&|(){}\[\]\\]+""")
 _HEADER: Final = re.compile(r"""[^\r\n"'\\]+""")
 _ONE_TOKEN: Final = re.compile(r"(?i)(?:basic|bearer|token|apikey|api-key)[ \t]+")
@@ -117,9 +119,9 @@ def read(category: Category, key: str, text: str, start: int) -> Span | None:
             return found.span() if found and _is_name(found[0]) else None
         case Category.ADDRESS:
             found = _PROSE_ADDRESS.match(text, start, end)
-            if found is None or not any(map(str.isdigit, found[0])) or _NO_ADDRESS.fullmatch(found[0].strip()):
-                return None
-            return start, start + len(found[0].rstrip(" .,"))
+            value = found[0].rstrip(" .,'") if found else ""
+            numbered = _HOUSE.search(value) and " " in value and "  " not in value and not value[0].islower()
+            return (start, start + len(value)) if numbered and is_postal(value) else None
         case Category.USER:
             found = _PROSE_USER.match(text, start, end)
             return found.span() if found and not is_reference(found[0]) and not is_placeholder(found[0]) else None
@@ -151,5 +153,5 @@ def _header(text: str, start: int) -> Span | None:
     begin = scheme.end() if scheme else start
     found = (_PROSE_SECRET if scheme else _HEADER).match(text, begin, begin + MAX_PROSE)
     value = found[0].rstrip() if found else ""
-    plain = len(value) < 8 or is_placeholder(value) or is_reference(value)
+    plain = len(value) < 8 or not any(map(str.isdigit, value)) or is_placeholder(value) or is_reference(value)
     return None if plain else (begin, begin + len(value))

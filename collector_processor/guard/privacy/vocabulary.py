@@ -100,7 +100,7 @@ class Limits(NamedTuple):
 
     characters: int = 4 << 20
     """Of one text."""
-    depth: int = 4
+    depth: int = 5
     """Encodings and documents inside one another."""
     effort: int = 12
     """Bytes looked at for each character of a text, with what comes out of it."""

@@ -9,18 +9,17 @@ from collector_processor.guard.privacy.keys import category_of
 from collector_processor.guard.privacy.placeholders import high_entropy, is_placeholder, is_reference
 from collector_processor.guard.privacy.remembered import MAX_CHARACTERS, Remembered
 
-
 TOLD = {
     Category.NAME: "first_name firstName FIRST_NAME customer.name passengers.name customerName Vorname apellidos 氏名",
     Category.USER: "user_id user.id userId enduser.id username customer.id patientId login",
     Category.ADDRESS: "address shippingAddress billing_address.zip address1 address.city street plz 住所 адрес",
-    Category.CREDENTIAL: "password DB_PASSWORD apiKey x-api-key AWS_SECRET_ACCESS_KEY client_secret authToken dsn пароль",
+    Category.CREDENTIAL: "password DB_PASSWORD apiKey x-api-key AWS_SECRET_ACCESS_KEY authToken dsn пароль",
     Category.PHONE: "phone phoneNumber mobile tel Telefonnummer 電話番号 هاتف",
     Category.NATIONAL_ID: "ssn nationalId passport_number steuer_id PESEL aadhaar マイナンバー",
     Category.BIRTH: "dob dateOfBirth birth_date Geburtsdatum 生年月日",
     Category.CARD: "card_number creditCard cc_number",
-    None: "name agent.name tool.name file_name hostname id task_id agent.id trace_id ip_address email_address key city"
-    " memory_address server.address max_tokens token_count next_page_token public_key tokens status service.name",
+    None: "name agent.name tool.name file_name hostname id task_id agent.id trace_id ip_address email_address"
+    " server.address max_tokens token_count next_page_token public_key tokens key city status model service.name",
 }
 PLACEHOLDERS = """password changeme <your-key> ${DB_PASSWORD} $TOKEN {{secret}} %(password)s ****** xxxxxxxx None your_token
     your-api-key-here <CREDENTIAL:k2:abcdefghijklmnop> <WITHHELD:failed> sk-xxxxxxxxxxxxxxxxxxxx"""
