@@ -30,9 +30,15 @@ class Decoder(NamedTuple):
 # -- In place --------------------------------------------------------------------------------------
 
 _SIMPLE: Final = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
+_PLAIN: Final = (
+    "\t\n\r -~\u00c0-\u0131\u0134-\u013e\u0141-\u0148\u014a-\u017e\u0386-\u03ce\u0400-\u045f"
+    "\u05d0-\u05ea\u0621-\u063a\u0641-\u064a\u3001-\u3003\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3"
+)
+"""ASCII and the letters that texts are written in, none of which is another's look-alike: not worth a closer look."""
 _ENCODED: Final = re.compile(
     r"""(?:\\+u[0-9A-Fa-f]{4})+|(?:\\+x[0-9A-Fa-f]{2})+|\\+["'/bfnrt]"""
-    r"""|(?:%(?:25)*[0-9A-Fa-f]{2})+|&(?:amp;)*(?:#\w{1,8}|[a-z]{2,8});|[^\t\n\r -~]"""
+    r"""|(?:%(?:25)*[0-9A-Fa-f]{2})+|&(?:amp;)*(?:#\w{1,8}|[a-z]{2,8});"""
+    rf"|[^{_PLAIN}]"
 )
 """An escape however often its backslash was escaped itself, percent signs likewise, an entity, or a look-alike."""
 

@@ -30,7 +30,9 @@ _IDENTITY: Final = re.compile(r"(?=(?:\D*\d){4})[0-9A-Za-z](?:[0-9A-Za-z]|[-./ ]
 _CARD: Final = re.compile(r"\d(?:[ -]?\d){11,18}")
 _BIRTH: Final = re.compile(r"(?=(?:\D*\d){4})[\w ,./\-]{4,30}")
 _USER: Final = re.compile(r"[^\s<>{}\"\\]{1,128}")
-_NO_ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]+.*|\w+://.*|[\d.:a-fA-F\[\]/]*|[\w.-]+:\d+|\S+@\S+|[\w.]+\(.*")
+_NO_ADDRESS: Final = re.compile(
+    r"localhost|[\w-]+(?:\.[\w-]+)+|0x[0-9a-fA-F]+.*|\w+://.*|[\d.:a-fA-F\[\]/]*|[\w.-]+:\d+|\S+@\S+|[\w.]+\(.*"
+)
 _POSTCODE: Final = re.compile(r"\d(?:[ -]?\d){2,8}")
 _PASSWORD: Final = re.compile(
     r"(?i)pass|pwd|kennwort|contrase|senha|cvv|cvc|pin|otp|code|パスワード|密|пароль|كلمة|비밀번호"

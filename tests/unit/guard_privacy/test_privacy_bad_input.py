@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from time import process_time
 from urllib.parse import quote
 
 import pytest
 
-from collector_processor.guard.privacy import Category, Detector, Keyring, Limits, Reason, Redactor, Text
+from collector_processor.guard.privacy import Category, Detector, Keyring, Limits, Reason, Redactor, Text, decoders
 
 MAIL = "ada.lovelace@corp.com"
 CARD = "4539578763621486"
@@ -59,6 +60,13 @@ def test_a_hidden_address_is_found(detector: Detector, keyring: Keyring, how: st
 def test_digits_of_other_scripts(redactor: Redactor, keyring: Keyring, table: dict[int, str]) -> None:
     (value,) = redactor.texts([Text("", f"الرقم {CARD.translate(table)} شكرا")], "acme").values
     assert value == f"الرقم {keyring.pseudonym(CARD, Category.CARD, 'acme')} شكرا"
+
+
+def test_letters_that_are_not_looked_at_look_like_no_other() -> None:
+    plain = re.compile(f"[{decoders._PLAIN}]+")
+    letters = [chr(number) for number in range(0x80, 0x10000) if plain.fullmatch(chr(number))]
+    assert len(letters) > 30_000
+    assert [letter for letter in letters if decoders._folded(letter) is not None] == []
 
 
 def test_letters_of_other_scripts_belong_to_an_address(redactor: Redactor) -> None:

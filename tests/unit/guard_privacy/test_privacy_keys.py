@@ -21,8 +21,8 @@ TOLD = {
     None: "name agent.name tool.name file_name hostname id task_id agent.id trace_id ip_address email_address"
     " server.address max_tokens token_count next_page_token public_key tokens key city status model service.name",
 }
-PLACEHOLDERS = """password changeme <your-key> ${DB_PASSWORD} $TOKEN {{secret}} %(password)s ****** xxxxxxxx None your_token
-    your-api-key-here <CREDENTIAL:k2:abcdefghijklmnop> <WITHHELD:failed> sk-xxxxxxxxxxxxxxxxxxxx"""
+PLACEHOLDERS = """password changeme <your-key> ${DB_PASSWORD} $TOKEN {{secret}} %(password)s ****** xxxxxxxx None
+    your_token your-api-key-here <CREDENTIAL:k2:abcdefghijklmnop> <WITHHELD:failed> sk-xxxxxxxxxxxxxxxxxxxx"""
 
 
 @pytest.mark.parametrize("category", TOLD)

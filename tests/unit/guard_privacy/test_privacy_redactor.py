@@ -107,6 +107,8 @@ def test_the_names_of_agents_and_tools_stay(redactor: Redactor) -> None:
         ("arbiter.routing.selected.name", "Grace Hopper"),
         ("arbiter.evaluation.evaluator.name", "Rubric"),
         ("service.name", "arbiter"),
+        ("client.address", "proxy.internal"),
+        ("customer.address", "localhost"),
         ("arbiter.task.id", "t-1"),
         ("code.function.name", "Parser.parse"),
     ]
