@@ -13,6 +13,7 @@ import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeVar
 from uuid import UUID
@@ -26,20 +27,24 @@ from collector_processor.convert import correct as corrections
 from collector_processor.errors import StoreError
 from collector_processor.model.record import BenchmarkDataPoint
 from collector_processor.model.times import to_text
-from collector_processor.store import inspection, migrations, querying
+from collector_processor.store import inspection, migrations, querying, records
 from collector_processor.store.database import Database
 from collector_processor.store.embedded import EmbeddedServer, locate
 from collector_processor.store.embedded.binaries import wheel_binaries
 from collector_processor.store.inspection import DatabaseCheck
 from collector_processor.store.quarantine import Decision, JsonPatch, Quarantine, Quarantined, Selection
 from collector_processor.store.querying import Answer
+from collector_processor.train import Cleaned, CleanSettings, clean
 
 __all__ = [
+    "CleanSettings",
+    "Cleaned",
     "Decision",
     "Quarantine",
     "Quarantined",
     "Selection",
     "check",
+    "clean_records",
     "correct",
     "migrate",
     "open_psql",
@@ -103,6 +108,26 @@ async def correct(
     """Correct a record now. Raises CorrectionError where the patch doesn't fit it, StoreError."""
     corrections.correct(await quarantine.show(id_), patch)
     return await quarantine.correct(id_, patch, author=author, reason=reason, time=to_text(time.time_ns()))
+
+
+def clean_records(
+    url: str,
+    settings: CleanSettings,
+    take: Callable[[int, Cleaned], None],
+    *,
+    since: datetime | None = None,
+    task_type: str | None = None,
+) -> None:
+    """Read the records that exports take, clean them, and hand over page after page: how many were read, what is left.
+
+    Raises StoreError, and what `take` raises.
+    """
+
+    async def read(database: Database) -> None:
+        async for page in records.exportable(database, since=since, task_type=task_type):
+            take(len(page), clean(page, settings))
+
+    _ask(url, read)
 
 
 def open_psql(url: str) -> int:

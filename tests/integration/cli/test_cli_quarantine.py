@@ -125,6 +125,13 @@ def test_a_dry_run_changes_nothing(run: Run, records: list[UUID]) -> None:
     assert run("quarantine", "audit", "--json").json == []
 
 
+class Terminal(io.StringIO):
+    """A person who answers."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 def test_records_that_filters_choose_are_changed_only_with_consent(
     run: Run, records: list[UUID], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,9 +141,7 @@ def test_records_that_filters_choose_are_changed_only_with_consent(
         1,
         "otel-benchmark: nobody can be asked whether to release 2 records: say --yes, or look first with --dry-run\n",
     )
-    terminal = io.StringIO("n\ny\n")
-    terminal.isatty = lambda: True  # type: ignore[method-assign] - a person at a terminal
-    monkeypatch.setattr("sys.stdin", terminal)
+    monkeypatch.setattr("sys.stdin", Terminal("n\ny\n"))
     declined = run(*release)
     assert (declined.code, declined.err) == (1, "release 2 records? [y/N] otel-benchmark: nothing was changed\n")
     assert len(run("quarantine", "list", "--json").json) == 3
