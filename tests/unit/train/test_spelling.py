@@ -58,7 +58,7 @@ def test_a_move_of_a_bandit(strategy: str | None, parts: tuple[str | None, bool 
         ("ReadHTTPPage", "read_http_page"),
         ("mcp__git__status", "mcp__git__status"),
         ("files.readFile", "files.read_file"),
-        ("ｒead", "read"),
+        ("\uff52ead", "read"),
         (None, None),
     ],
 )
