@@ -347,6 +347,18 @@ def _nn(values: Values) -> str:
     )
 
 
+def _personnummer(values: Values) -> str:
+    number = values.date("{y}{m:02}{d:02}")[2:] + values.digits(3)
+    return f"{number[:6]}-{number[6:]}{luhn.calc_check_digit(number)}"
+
+
+def _hetu(values: Values) -> str:
+    day = values.date("{d:02}{m:02}{y}")
+    number = f"{values.random.randrange(2, 900):03}"
+    check = "0123456789ABCDEFHJKLMNPRSTUVWXY"[int(day[:4] + day[6:] + number) % 31]
+    return f"{day[:4]}{day[6:]}-{number}{check}"
+
+
 def _pesel(values: Values) -> str:
     return "PESEL " + values.until_valid(lambda: values.date("{y}{m:02}{d:02}")[2:] + values.digits(5), polish.is_valid)
 
@@ -364,6 +376,8 @@ NATIONAL: dict[str, Callable[[Values], str]] = {
     "mx-curp": _curp,
     "be-national-number": _nn,
     "ch-ahv": _ahv,
+    "se-personnummer": _personnummer,
+    "fi-hetu": _hetu,
     "pl-pesel": _pesel,
 }
 

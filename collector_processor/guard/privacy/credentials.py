@@ -31,7 +31,7 @@ def _random(text: str, start: int, end: int) -> tuple[int, int] | None:
 PROVIDERS: Final = (
     _key(
         "aws-access-key-id",
-        rb"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}\b",
+        rb"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b",
         "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html",
     ),
     _key(
@@ -195,7 +195,7 @@ PROVIDERS: Final = (
         "https://discord.com/developers/docs/reference#authentication",
     ),
     _key(
-        "databricks-token", rb"\bdapi[0-9a-f]{32}(?:-[0-9])?\b", "https://docs.databricks.com/dev-tools/auth/pat.html"
+        "databricks-token", rb"\bdapi[0-9a-h]{32}(?:-[0-9])?\b", "https://docs.databricks.com/dev-tools/auth/pat.html"
     ),
     _key(
         "grafana-token",

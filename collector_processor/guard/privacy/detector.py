@@ -27,6 +27,8 @@ from collector_processor.guard.privacy.vocabulary import Category, Finding, Limi
 
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _DEFAULTS: Final = Limits()
+_FEW: Final = 16
+"""Known values that are looked for at no more cost than one look at the text."""
 
 
 class Detector:
@@ -98,9 +100,12 @@ class Detector:
                 continue
             told = _tells(piece.key)
             if (marks or told or decoders or about_people) and self._is_document(piece, inspection):
+                if not piece.depth:
+                    inspection.opened.add(piece.root)
                 opened += leaves(piece)
                 continue
-            inspection.ends.setdefault(piece.root, []).append(piece)
+            if piece.depth:
+                inspection.inner.append(piece)
             category = under_key(piece.key, piece.text) if told else None
             if category is not None:
                 inspection.harvest.add(piece.root, category, piece.text)
@@ -114,29 +119,36 @@ class Detector:
     def _search_known(self, inspection: Inspection) -> None:
         """Mark where values that were met under keys stand in other texts, and in other parts of the same."""
         known = inspection.harvest.values
-        pieces: list[Piece] = []
-        for root, text in enumerate(inspection.texts):
-            if len(known) > MAX_KNOWN:
+        if len(known) > MAX_KNOWN:
+            for root in range(len(inspection.texts)):
                 inspection.withhold(root, Reason.TOO_MUCH)
-            elif inspection.spend(root, len(text.value) * len(known) // 16):
-                pieces += inspection.ends.get(root) or (Piece(text.value, text.key, root),)
-        while pieces:
-            starts = list(accumulate([len(piece.text) + 1 for piece in pieces], initial=0))
-            met: dict[int, list[tuple[Known, Span]]] = {}
-            for each, (start, end) in occurrences(known, "\0".join([piece.text for piece in pieces])):
-                which = bisect_right(starts, start) - 1
-                met.setdefault(which, []).append((each, (start - starts[which], end - starts[which])))
-            opened: list[Piece] = []
-            for which, hits in met.items():
-                piece = pieces[which]
-                if self._is_document(piece, inspection):
-                    opened += leaves(piece)
-                    continue
-                written = ours(piece.text)
-                for each, (start, end) in hits:
-                    if not within(written, start):
-                        inspection.mark(Mark(piece, start, end, each.category, "known", piece.text[start:end]))
-            pieces = opened
+            return
+        if len(known) > _FEW:
+            for root, text in enumerate(inspection.texts):
+                inspection.spend(root, len(text.value) * len(known) // _FEW)
+        withheld, opened = inspection.withheld, inspection.opened
+        roots = [root for root in range(len(inspection.texts)) if root not in withheld and root not in opened]
+        met = _met(known, [inspection.texts[root].value for root in roots])
+        pieces = [Piece(inspection.texts[roots[which]].value, "", roots[which]) for which in met]
+        inner = self._mark_known(pieces, met.values(), inspection) + inspection.inner
+        while inner:
+            met = _met(known, [piece.text for piece in inner])
+            inner = self._mark_known([inner[which] for which in met], met.values(), inspection)
+
+    def _mark_known(
+        self, pieces: Iterable[Piece], met: Iterable[Sequence[tuple[Known, Span]]], inspection: Inspection
+    ) -> list[Piece]:
+        """Mark what was met in pieces; return the leaves of those that are documents, to be searched instead."""
+        opened: list[Piece] = []
+        for piece, hits in zip(pieces, met, strict=True):
+            if self._is_document(piece, inspection):
+                opened += leaves(piece)
+                continue
+            written = ours(piece.text)
+            for each, (start, end) in hits:
+                if not within(written, start):
+                    inspection.mark(Mark(piece, start, end, each.category, "known", piece.text[start:end]))
+        return opened
 
     @staticmethod
     def _is_document(piece: Piece, inspection: Inspection) -> bool:
@@ -150,6 +162,18 @@ class Detector:
 def findings_of(found: Iterable[Place], index: int, key: str) -> list[Finding]:
     """Return what is told of the places of a text."""
     return [Finding(place.best.category, place.best.rule, index, key, place.start, place.end) for place in found]
+
+
+def _met(known: Sequence[Known], values: Sequence[str]) -> dict[int, list[tuple[Known, Span]]]:
+    """Return which known values stand in which of some texts, and where."""
+    joined = "\0".join(values)
+    starts: list[int] = []
+    met: dict[int, list[tuple[Known, Span]]] = {}
+    for each, (start, end) in occurrences(known, joined):
+        starts = starts or list(accumulate([len(value) + 1 for value in values], initial=0))
+        which = bisect_right(starts, start) - 1
+        met.setdefault(which, []).append((each, (start - starts[which], end - starts[which])))
+    return met
 
 
 def _readable(roots: Sequence[int], inspection: Inspection) -> list[int]:

@@ -19,8 +19,10 @@ class Inspection:
         self.marks: dict[int, list[Mark]] = {}
         self.withheld: dict[int, Reason] = {}
         self.harvest = Harvest(names)
-        self.ends: dict[int, list[Piece]] = {}
-        """Pieces that were looked at, but for documents, whose leaves stand for them."""
+        self.opened: set[int] = set()
+        """Texts that are documents: their leaves were looked at instead."""
+        self.inner: list[Piece] = []
+        """Pieces of all texts that were looked at, documents excepted."""
         self._effort: dict[int, int] = {}
 
     def spend(self, root: int, effort: int) -> bool:

@@ -12,6 +12,7 @@ from collector_processor.guard.privacy.detector import Detector, findings_of
 from collector_processor.guard.privacy.keyring import Keyring
 from collector_processor.guard.privacy.locations import generalised
 from collector_processor.guard.privacy.marks import Mark, Place, places
+from collector_processor.guard.privacy.placeholders import OWN
 from collector_processor.guard.privacy.vocabulary import Category, Finding, Reason, Redacted, Text, Withheld
 
 ROUNDS: Final = 4
@@ -35,19 +36,26 @@ class Redactor:
         try:
             return self._redacted(texts, tenant, names)
         except Exception as error:  # noqa: BLE001 - whatever detection raises, nothing passes unread
-            if len(texts) == 1:
-                (text,) = texts
-                withheld = Withheld(0, text.key, Reason.FAILED, type(error).__name__)
-                return Redacted([withheld_as(Reason.FAILED)], (), (withheld,))
-        values: list[str] = []
-        findings: list[Finding] = []
-        refused: list[Withheld] = []
-        for number, text in enumerate(texts):
-            alone = self.texts((text,), tenant, names)
-            values += alone.values
-            findings += [finding._replace(number=number) for finding in alone.findings]
-            refused += [each._replace(number=number) for each in alone.withheld]
-        return Redacted(values, findings, refused)
+            together = type(error).__name__
+        failed = {number: name for number, text in enumerate(texts) if (name := self._failure(text, tenant, names))}
+        failed = failed or dict.fromkeys(range(len(texts)), together)
+        sound = [number for number in range(len(texts)) if number not in failed]
+        rest = self.texts([texts[number] for number in sound], tenant, names) if sound else Redacted([], (), ())
+        values = [withheld_as(Reason.FAILED)] * len(texts)
+        for number, value in zip(sound, rest.values, strict=True):
+            values[number] = value
+        refused = [each._replace(number=sound[each.number]) for each in rest.withheld]
+        refused += [Withheld(number, texts[number].key, Reason.FAILED, name) for number, name in failed.items()]
+        findings = [finding._replace(number=sound[finding.number]) for finding in rest.findings]
+        return Redacted(values, findings, sorted(refused))
+
+    def _failure(self, text: Text, tenant: str | None, names: tuple[str, ...]) -> str | None:
+        """Return the type of what a text alone makes detection raise, None where it doesn't."""
+        try:
+            self._redacted((text,), tenant, names)
+        except Exception as error:  # noqa: BLE001 - its message may hold a part of the text
+            return type(error).__name__
+        return None
 
     def _redacted(self, texts: Sequence[Text], tenant: str | None, names: tuple[str, ...]) -> Redacted:
         values = [text.value for text in texts]
@@ -68,12 +76,15 @@ class Redactor:
                 values[number], whole = self._replaced(values[number], found, tenant)
                 if not whole:
                     withheld.setdefault(number, Reason.ENCODED)
-                changed.append(number)
+                if not OWN.fullmatch(values[number]):
+                    changed.append(number)
             if not changed:
                 break
             looked_at = changed
             inspection = self._detector.inspect([Text(texts[number].key, values[number]) for number in changed], names)
-        withheld.update({looked_at[place]: Reason.UNSETTLED for place in inspection.marks})
+        else:
+            unsettled = inspection.marks.keys() | inspection.withheld.keys()
+            withheld.update({looked_at[place]: Reason.UNSETTLED for place in unsettled})
         for number, reason in withheld.items():
             if reason is not Reason.ENCODED:
                 values[number] = withheld_as(reason)

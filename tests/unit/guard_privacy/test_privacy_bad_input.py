@@ -139,10 +139,16 @@ def test_detection_that_raises(
         return inspect(texts, names)
 
     monkeypatch.setattr(detector, "inspect", fragile)
-    redacted = Redactor(keyring, detector).texts([Text("a", "clean"), Text("b", "poison"), Text("c", MAIL)], "acme")
-    assert redacted.values == ["clean", "<WITHHELD:failed>", keyring.pseudonym(MAIL, Category.EMAIL, "acme")]
+    redactor = Redactor(keyring, detector)
+    texts = [Text("a", "by Turing"), Text("b", "poison"), Text("c", MAIL), Text("customer.name", "Turing")]
+    redacted = redactor.texts(texts, "acme")
+    name = keyring.pseudonym("Turing", Category.NAME, "acme")
+    mail = keyring.pseudonym(MAIL, Category.EMAIL, "acme")
+    assert redacted.values == [f"by {name}", "<WITHHELD:failed>", mail, name]
     assert redacted.withheld == [(1, "b", Reason.FAILED, "ZeroDivisionError")]
-    assert [finding.number for finding in redacted.findings] == [2]
+    assert [finding.number for finding in redacted.findings] == [0, 2, 3]
+    monkeypatch.setattr(detector, "inspect", lambda texts, names=(): 1 / 0)
+    assert redactor.texts(texts, "acme").values == ["<WITHHELD:failed>"] * 4
 
 
 def test_only_the_encoded_part_is_withheld(redactor: Redactor) -> None:

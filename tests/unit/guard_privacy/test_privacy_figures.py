@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 from support.privacy_corpus import CODE, Sample, negatives, positives
 from support.privacy_corpus import CREDENTIALS as FORMS
+from support.privacy_corpus import NATIONAL as NUMBERS
 from support.privacy_measure import Figures, measured
 
 from collector_processor.guard.privacy import Category, Detector, Redactor, Text
 from collector_processor.guard.privacy.credentials import CREDENTIALS
+from collector_processor.guard.privacy.national import NATIONAL
 
 SHARED = Path(os.environ.get("OTEL_BENCHMARK_SHARED") or Path(__file__).parents[4] / "shared")
 RUNS_FILE = SHARED / "data" / "tau-bench" / "gpt-4o-airline.json"
@@ -51,6 +53,13 @@ def test_every_known_credential_format_is_planted_and_found(figures: Figures) ->
     assert set(FORMS) == {pattern.name for pattern in CREDENTIALS}
     for kind in FORMS:
         assert figures.kinds[kind] >= 4, kind
+        assert figures.found_kinds[kind] / figures.kinds[kind] >= 0.98, kind
+
+
+def test_every_national_number_is_planted_and_found(figures: Figures) -> None:
+    assert {pattern.name for pattern in NATIONAL} == set(NUMBERS) - {"pl-pesel"}
+    for kind in NUMBERS:
+        assert figures.kinds[kind] >= 10, kind
         assert figures.found_kinds[kind] / figures.kinds[kind] >= 0.98, kind
 
 
