@@ -31,11 +31,12 @@ _EVALUATOR_KINDS: Final = frozenset(EvaluatorKind)
 
 
 class Gate(NamedTuple):
-    """A gate's name, its severity unless configured otherwise, and its check."""
+    """A gate's name, its severity unless configured otherwise, its check, and the severity of milder cases it knows."""
 
     name: GateName
     severity: Severity
     check: Callable[[BenchmarkDataPoint, Context], Iterator[Finding]]
+    milder: Severity | None = None
 
 
 def required_sections(point: BenchmarkDataPoint, _: Context) -> Iterator[Finding]:
@@ -156,7 +157,7 @@ def tokens_without_work(point: BenchmarkDataPoint, _: Context) -> Iterator[Findi
 
 
 GATES: Final = (
-    Gate(GateName.REQUIRED_SECTIONS, Severity.ERROR, required_sections),
+    Gate(GateName.REQUIRED_SECTIONS, Severity.ERROR, required_sections, milder=Severity.INCOMPLETE),
     Gate(GateName.REQUIRED_FIELDS, Severity.ERROR, required_fields),
     Gate(GateName.REPORTED, Severity.INCOMPLETE, reported),
     Gate(GateName.NUMERIC_BOUNDS, Severity.ERROR, numeric_bounds),
@@ -165,7 +166,7 @@ GATES: Final = (
     Gate(GateName.PII, Severity.CRITICAL, pii),
     Gate(GateName.SECRETS, Severity.CRITICAL, secrets),
     Gate(GateName.TEXT_WITHHELD, Severity.WARNING, text_withheld),
-    Gate(GateName.TENANT_HASH, Severity.CRITICAL, tenant_hash),
+    Gate(GateName.TENANT_HASH, Severity.CRITICAL, tenant_hash, milder=Severity.WARNING),
     Gate(GateName.TIMING, Severity.ERROR, timing),
     Gate(GateName.PROPENSITY, Severity.WARNING, propensity),
     Gate(GateName.SUCCESS_QUALITY, Severity.ERROR, success_quality),

@@ -13,6 +13,7 @@ from collector_processor.guard.gates import GATES
 from collector_processor.model.record import (
     BenchmarkDataPoint,
     FailedGate,
+    GateName,
     OutlierRule,
     Severity,
     State,
@@ -46,9 +47,10 @@ class GateSettings(NamedTuple):
         """What the gates are given of it."""
         return Context(self.task_types, self.agents, self.clock_skew_ms, self.outlier_rule, self.outlier_min_tasks)
 
-    def severities_in_force(self) -> dict[str, Severity]:
-        """The severity of every gate, in the order in which they are checked."""
-        return {gate.name.value: self.severities.get(gate.name, gate.severity) for gate in GATES}
+    def severities_in_force(self) -> set[tuple[GateName, Severity]]:
+        """Every gate with each severity that it may fail with."""
+        own = {(gate.name, self.severities.get(gate.name, gate.severity)) for gate in GATES}
+        return own | {(gate.name, gate.milder) for gate in GATES if gate.milder is not None}
 
 
 def judge(point: BenchmarkDataPoint, settings: GateSettings, previous: State | None = None) -> GuardedPoint:

@@ -5,14 +5,14 @@ Both are counted again for hours whose records have changed. The views are alway
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from psycopg.rows import DictRow
 
 from collector_processor.model.facts import Baseline, Spread
-from collector_processor.model.record import Severity
+from collector_processor.model.record import GateName, Severity
 from collector_processor.store.database import Connection, Database
 from collector_processor.store.statements import statement
 
@@ -74,9 +74,12 @@ async def read_baselines(database: Database, now: datetime) -> dict[str, Baselin
     return {task_type: _baseline(task_type, of_type) for task_type, of_type in by_type.items()}
 
 
-async def record_gates(database: Database, severities: Mapping[str, Severity]) -> None:
-    """Let `gate_results` know the gates and their severities, by name. Raises StoreError."""
-    parameters = {"gates": [*severities], "severities": [severity.value for severity in severities.values()]}
+async def record_gates(database: Database, severities: Collection[tuple[GateName, Severity]]) -> None:
+    """Let `gate_results` know every gate with each severity that it may fail with. Raises StoreError."""
+    parameters = {
+        "gates": [gate.value for gate, _ in severities],
+        "severities": [severity.value for _, severity in severities],
+    }
     async with database.owning() as connection:
         await connection.execute(statement("record_gates"), parameters)
 

@@ -16,7 +16,7 @@ from support.store import execute, id_of, opened
 from collector_processor.convert.union import unite
 from collector_processor.guard import GateSettings
 from collector_processor.model.facts import Facts
-from collector_processor.model.record import FailedGate, Severity, State, Verdict
+from collector_processor.model.record import FailedGate, GateName, Severity, State, Verdict
 from collector_processor.model.stages import GuardedPoint
 from collector_processor.store import quality
 from collector_processor.store.quality import Window
@@ -81,7 +81,7 @@ def test_every_gate_is_there_where_records_are(run, store, database, rows):
     run(store.apply(batch(*many(4), unrouted(9, start=NOON + HOUR, type=None))))
     for _ in range(2):
         found = rows("SELECT * FROM benchmark.gate_results WHERE task_type IS NOT NULL")
-        assert {row["gate"]: row["severity"] for row in found} == SEVERITIES
+        assert {(row["gate"], row["severity"]) for row in found} == SEVERITIES
         assert {(row["checked"], row["failed"], row["pass_rate"]) for row in found} == {(4, 0, 1.0)}
         [row] = rows("SELECT * FROM benchmark.gate_results WHERE task_type IS NULL AND gate = 'required-fields'")
         assert (row["hour"], row["checked"], row["failed"], row["pass_rate"]) == (NOON + HOUR, 1, 1, 0.0)
@@ -89,8 +89,8 @@ def test_every_gate_is_there_where_records_are(run, store, database, rows):
 
 
 def test_gates_are_those_of_the_processor_that_started_last(run, database, rows):
-    run(quality.record_gates(database, {"gone": Severity.ERROR, "enums": Severity.WARNING}))
-    run(quality.record_gates(database, {"enums": Severity.ERROR}))
+    run(quality.record_gates(database, {(GateName.TIMING, Severity.ERROR), (GateName.ENUMS, Severity.WARNING)}))
+    run(quality.record_gates(database, {(GateName.ENUMS, Severity.ERROR)}))
     assert rows("SELECT gate, severity FROM benchmark_data.gates") == [{"gate": "enums", "severity": "error"}]
 
 

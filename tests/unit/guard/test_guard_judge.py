@@ -68,14 +68,24 @@ def test_the_severity_of_a_gate_is_configuration(severity: Severity) -> None:
     assert judged.valid == (severity in (Severity.INCOMPLETE, Severity.WARNING))
 
 
-def test_the_severities_in_force_are_of_every_gate_in_order() -> None:
+def test_the_severities_in_force_are_of_every_gate_and_its_milder_cases() -> None:
     in_force = GateSettings(severities={"enums": Severity.ERROR}).severities_in_force()
-    assert list(in_force) == list(GateName)
-    assert (in_force["enums"], in_force["timing"], in_force["pii"]) == (
-        Severity.ERROR,
-        Severity.ERROR,
+    assert {gate for gate, _ in in_force} == set(GateName)
+    assert len(in_force) == len(GateName) + 2
+    assert {severity for gate, severity in in_force if gate is GateName.ENUMS} == {Severity.ERROR}
+    assert {severity for gate, severity in in_force if gate is GateName.TENANT_HASH} == {
         Severity.CRITICAL,
-    )
+        Severity.WARNING,
+    }
+
+
+def test_a_gate_fails_only_with_severities_that_it_declares() -> None:
+    """As `gate_results` lists them."""
+    bare = [task(attributes={a.TENANT_ID: "acme"})]
+    judged = [judge(record_of(*parts), GateSettings()).point.verdict for parts in (bare, [*bare, route(), execution()])]
+    failed = {(each.gate, each.severity) for found in judged if found for each in found.gates_failed}
+    assert {gate for gate, severity in failed if severity is Severity.INCOMPLETE} == {"reported", "required-sections"}
+    assert failed <= GateSettings().severities_in_force()
 
 
 def test_a_milder_case_keeps_its_severity() -> None:

@@ -17,10 +17,11 @@ ALTER TABLE benchmark_data.audit
 ADD CONSTRAINT audit_action_check CHECK (action IN ('correct', 'revalidate', 'release', 'discard'));
 CREATE INDEX audit_time ON benchmark_data.audit (time);
 
--- The gates and their severities as the processor that started last has them.
+-- The gates, with each severity that they may fail with, as the processor that started last has them.
 CREATE TABLE benchmark_data.gates (
-    gate text PRIMARY KEY,
-    severity text NOT NULL CHECK (severity IN ('incomplete', 'warning', 'error', 'critical'))
+    gate text NOT NULL,
+    severity text NOT NULL CHECK (severity IN ('incomplete', 'warning', 'error', 'critical')),
+    PRIMARY KEY (gate, severity)
 );
 
 -- Counts that add up, by hour and task type; '' stands for an unknown one. Discarded records count nowhere. What the
@@ -114,8 +115,9 @@ WHERE hour NOT IN (SELECT hour FROM benchmark_data.stale_quality_hours)
 UNION ALL
 SELECT hour, task_type, gate, severity, failed FROM benchmark_data.live_failures;
 
--- Every gate is there in every hour that has records, so that a rate of 1 is told apart from silence. A gate may know
--- milder cases than its own severity: those have rows of their own where there are any.
+-- Every gate is there in every hour that has records, with each severity that it may fail with: so a rate of 1 is told
+-- apart from silence, and rates of several hours add up. What failed with other severities, as configured once, has
+-- rows of its own.
 CREATE VIEW benchmark.gate_results AS
 SELECT
     hour, nullif(task_type, '') AS task_type, gate, severity, checked, failed,
