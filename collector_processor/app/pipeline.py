@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+from collector_processor.config import Settings
 from collector_processor.convert.fold import FoldSettings, fold
 from collector_processor.convert.task import convert
-from collector_processor.guard import GateSettings, judge, protect
-from collector_processor.model.facts import Facts
+from collector_processor.guard import GateSettings, judge, protect, with_baseline
+from collector_processor.model.facts import Baseline, Facts
+from collector_processor.model.record import OutlierRule, Severity
 from collector_processor.model.stages import Converted, GuardedPoint, PreparedBatch, RawTask, Refused
 from collector_processor.telemetry import get_logger
 
 log = get_logger(__name__)
+
+
+def gate_settings(settings: Settings) -> GateSettings:
+    """What the gates need of a processor's settings."""
+    return GateSettings(
+        task_types=frozenset(settings.task_types),
+        agents=frozenset(settings.agents),
+        clock_skew_ms=settings.clock_skew * 1000,
+        severities={gate: Severity(severity) for gate, severity in settings.gate_severities},
+        outlier_rule=OutlierRule(settings.outlier_rule),
+        outlier_min_tasks=settings.outlier_min_tasks,
+    )
 
 
 class Pipeline:
@@ -22,6 +36,8 @@ class Pipeline:
         self._tenant_key = tenant_key
         self._fold_settings = fold_settings
         self._gate_settings = gate_settings
+        self.baselines: Mapping[str, Baseline] = {}
+        """What is usual now, by task type: tasks that are prepared from now on are compared with it."""
 
     def prepare(self, batch_id: UUID, tasks: Sequence[RawTask], damaged: Sequence[Refused] = ()) -> PreparedBatch:
         """Convert and guard a batch. A task that makes the conversion fail is refused, the others go on.
@@ -32,7 +48,7 @@ class Pipeline:
         refused = list(damaged)
         for task in tasks:
             try:
-                converted.append(protect(convert(task), self._tenant_key))
+                converted.append(with_baseline(protect(convert(task), self._tenant_key), self.baselines))
             except Exception as error:
                 log.exception("convert: a task was refused", trace_id=task.sealed.trace_id.hex())
                 sealed = task.sealed

@@ -19,6 +19,7 @@ from collector_processor.model.facts import (
     EvaluationFact,
     ExecutionFact,
     Facts,
+    Problem,
     RoutingFact,
     ToolCallFact,
 )
@@ -288,6 +289,20 @@ class Converted(NamedTuple):
     strays: Sequence[Stray]
     undecodable: Sequence[Undecodable]
     spans: int
+
+
+class Disclosure(NamedTuple):
+    """What the privacy pass found in one field of one span, or had to leave out of it: never the text itself.
+
+    `problem` is PERSONAL_DATA or CREDENTIAL for what stands in the record still, TEXT_WITHHELD for a text that was left
+    out. `type` says what it is (`EMAIL`) or why it was left out (`too_long`), `times` how often.
+    """
+
+    span_id: str
+    field: str
+    problem: Problem
+    type: str
+    times: int = 1
 
 
 class GuardedPoint(NamedTuple):

@@ -10,7 +10,22 @@ from support.facts import batch, many
 from support.postgres import temporary_database
 from support.store import opened
 
-TABLES = ("points", "point_keys", "awaited", "strays", "batches", "deep_samples", "audit", "schema_migrations")
+TABLES = (
+    "points",
+    "point_keys",
+    "awaited",
+    "strays",
+    "batches",
+    "deep_samples",
+    "audit",
+    "schema_migrations",
+    "stale_hours",
+    "hourly_checks",
+    "hourly_failures",
+    "hourly_measures",
+    "gates",
+    "outlier_bounds",
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +53,7 @@ def test_the_reader_reads_every_view(as_role, rows):
         row["table_name"]
         for row in rows("SELECT table_name FROM information_schema.views WHERE table_schema = 'benchmark'")
     ]
-    assert len(views) == 11
+    assert len(views) == 15
     for view in views:
         as_role("benchmark_reader", f"SELECT * FROM benchmark.{view}")
 
