@@ -7,15 +7,12 @@ COMMENT ON COLUMN benchmark_data.points.gate_severities IS
     'The severity of each entry of gates_failed; null in rows from before version 5, see severities_of';
 
 -- The severities of the gates that a record failed, in its own order.
-CREATE FUNCTION benchmark_data.severities_of(gate_severities text[], record jsonb) RETURNS text[]
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN coalesce(
-    gate_severities,
-    ARRAY(
-        SELECT failure.gate ->> 'severity'
-        FROM jsonb_array_elements(record #> '{verdict,gatesFailed}') WITH ORDINALITY AS failure (gate, place)
-        ORDER BY failure.place
-    )
+CREATE FUNCTION benchmark_data.severities_of(record jsonb) RETURNS text[]
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN ARRAY(
+    SELECT failure.gate ->> 'severity'
+    FROM jsonb_array_elements(record #> '{verdict,gatesFailed}') WITH ORDINALITY AS failure (gate, place)
+    ORDER BY failure.place
 );
 
 ALTER TABLE benchmark_data.audit DROP CONSTRAINT audit_action_check;
@@ -100,7 +97,7 @@ BEGIN
     SELECT benchmark_data.label(point.task_type), failure.gate, failure.severity, count(*)
     FROM benchmark_data.points AS point
     CROSS JOIN LATERAL unnest(
-        point.gates_failed, benchmark_data.severities_of(point.gate_severities, point.record)
+        point.gates_failed, coalesce(point.gate_severities, benchmark_data.severities_of(point.record))
     ) AS failure (gate, severity)
     WHERE
         point.timestamp >= failures_of_hour.hour AND point.timestamp < failures_of_hour.hour + interval '1 hour'

@@ -1,7 +1,7 @@
 -- The newest records of some states that match all that is given; null matches everything.
 SELECT
     key.id, key.timestamp, key.task_id, point.task_type, point.agent_id, key.state, point.gates_failed,
-    benchmark_data.severities_of(point.gate_severities, point.record) AS severities
+    coalesce(point.gate_severities, benchmark_data.severities_of(point.record)) AS severities
 FROM benchmark_data.point_keys AS key
 JOIN benchmark_data.points AS point
     ON point.id = key.id
@@ -18,7 +18,7 @@ WHERE
         OR EXISTS (
             SELECT
             FROM unnest(
-                point.gates_failed, benchmark_data.severities_of(point.gate_severities, point.record)
+                point.gates_failed, coalesce(point.gate_severities, benchmark_data.severities_of(point.record))
             ) AS failure (gate, severity)
             WHERE
                 (%(gate)s IS NULL OR failure.gate = %(gate)s)
