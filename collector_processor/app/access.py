@@ -20,29 +20,35 @@ from uuid import UUID
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from collector_processor.app.pipeline import Pipeline
+from collector_processor.app.pipeline import Pipeline, gate_settings
 from collector_processor.app.privacy import privacy_keys, protector_of
 from collector_processor.config import EMBEDDED, Settings
 from collector_processor.convert import FoldSettings, unite
 from collector_processor.convert import correct as corrections
 from collector_processor.errors import StoreError
-from collector_processor.guard import GateSettings, Protector
+from collector_processor.guard import Protector
 from collector_processor.model.record import BenchmarkDataPoint
 from collector_processor.model.times import to_text
-from collector_processor.store import inspection, maintenance, migrations, querying
+from collector_processor.store import inspection, maintenance, migrations, querying, records
 from collector_processor.store.database import Database
 from collector_processor.store.embedded import EmbeddedServer, locate
 from collector_processor.store.embedded.binaries import wheel_binaries
 from collector_processor.store.inspection import DatabaseCheck
 from collector_processor.store.maintenance import Retired
-from collector_processor.store.quarantine import Decision, JsonPatch, Quarantine
+from collector_processor.store.quarantine import Decision, JsonPatch, Quarantine, Quarantined, Selection
 from collector_processor.store.querying import Answer
 from collector_processor.store.tiers import Lifetimes
+from collector_processor.train import Cleaned, CleanSettings, clean
 
 __all__ = [
+    "CleanSettings",
+    "Cleaned",
     "Decision",
     "Quarantine",
+    "Quarantined",
+    "Selection",
     "check",
+    "clean_records",
     "correct",
     "lifetimes",
     "maintain",
@@ -119,7 +125,7 @@ def review(url: str, settings: Settings, decide: Callable[[Quarantine], Awaitabl
     pipeline = Pipeline(
         Protector(None, None),  # what is stored was redacted when it came; `correct` redacts what a person adds
         FoldSettings(settings.evaluator),
-        GateSettings(frozenset(settings.task_types), frozenset(settings.agents), settings.clock_skew * 1000),
+        gate_settings(settings),
     )
     return _ask(url, lambda database: decide(Quarantine(database, pipeline.revise, unite)))
 
@@ -136,6 +142,26 @@ async def correct(
     patch, reason = protector.correction(patch, reason, record.tenant_id)
     corrections.correct(record, patch)
     return await quarantine.correct(id_, patch, author=author, reason=reason, time=to_text(time.time_ns()))
+
+
+def clean_records(
+    url: str,
+    settings: CleanSettings,
+    take: Callable[[int, Cleaned], None],
+    *,
+    since: datetime | None = None,
+    task_type: str | None = None,
+) -> None:
+    """Read the records that exports take, clean them, and hand over page after page: how many were read, what is left.
+
+    Raises StoreError, and what `take` raises.
+    """
+
+    async def read(database: Database) -> None:
+        async for page in records.exportable(database, since=since, task_type=task_type):
+            take(len(page), clean(page, settings))
+
+    _ask(url, read)
 
 
 def open_psql(url: str) -> int:

@@ -269,7 +269,7 @@ class Monitor:
         if settings.forward_endpoint is None:
             why = "COLLECTOR_PROCESSOR_FORWARD_ENDPOINT is not set: traces go nowhere else"
             off.append(report.Off(what="forwarding", why=why))
-        return tuple(off)
+        return (*off, *self._processor.upkeep.quality.off())
 
 
 def _maintenance(figures: Figures | None, problem: str | None) -> report.Maintenance:

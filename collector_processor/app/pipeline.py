@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+from collector_processor.config import Settings
 from collector_processor.convert.fold import FoldSettings, fold
 from collector_processor.convert.task import convert
 from collector_processor.errors import told
-from collector_processor.guard import GateSettings, Protector, judge
-from collector_processor.model.facts import Facts
+from collector_processor.guard import GateSettings, Protector, judge, with_baseline
+from collector_processor.model.facts import Baseline, Facts
+from collector_processor.model.record import OutlierRule, Severity
 from collector_processor.model.stages import Converted, GuardedPoint, PreparedBatch, RawTask, Redactions, Refused
 from collector_processor.telemetry import get_logger
 
 log = get_logger(__name__)
+
+
+def gate_settings(settings: Settings) -> GateSettings:
+    """What the gates need of a processor's settings."""
+    return GateSettings(
+        task_types=frozenset(settings.task_types),
+        agents=frozenset(settings.agents),
+        clock_skew_ms=settings.clock_skew * 1000,
+        severities={gate: Severity(severity) for gate, severity in settings.gate_severities},
+        outlier_rule=OutlierRule(settings.outlier_rule),
+        outlier_min_tasks=settings.outlier_min_tasks,
+    )
 
 
 class Pipeline:
@@ -23,6 +37,8 @@ class Pipeline:
         self._protector = protector
         self._fold_settings = fold_settings
         self._gate_settings = gate_settings
+        self.baselines: Mapping[str, Baseline] = {}
+        """What is usual now, by task type: tasks that are prepared from now on are compared with it."""
 
     def prepare(self, batch_id: UUID, tasks: Sequence[RawTask], damaged: Sequence[Refused] = ()) -> PreparedBatch:
         """Convert and guard a batch. A task that makes one of them fail is refused, the others go on.
@@ -33,7 +49,7 @@ class Pipeline:
         refused = list(damaged)
         for task in tasks:
             try:
-                converted.append(self._protector.protect(convert(task)))
+                converted.append(with_baseline(self._protector.protect(convert(task)), self.baselines))
             except Exception as error:
                 log.exception("convert: a task was refused", trace_id=task.sealed.trace_id.hex())
                 sealed = task.sealed

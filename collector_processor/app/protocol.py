@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 
 from collector_processor.forward.tally import Drop
+from collector_processor.guard import GateSettings
 from collector_processor.model.stages import Applied, Keep, PrivacyKeys, Redactions
 
 _LENGTH: Final = struct.Struct(">I")
@@ -29,9 +30,7 @@ class Begin(msgspec.Struct, tag=True, frozen=True):
     tenant_key: bytes | None
     privacy_keys: PrivacyKeys | None
     evaluator: str | None
-    task_types: tuple[str, ...]
-    agents: tuple[str, ...]
-    clock_skew_ms: float
+    gates: GateSettings
     log_level: str
     log_format: str
 

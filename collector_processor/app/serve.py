@@ -28,6 +28,7 @@ from collector_processor.app.forwarding import Forwarding, protocol_of
 from collector_processor.app.front import Front, Waiting
 from collector_processor.app.memory import collect_seldom
 from collector_processor.app.monitor import Monitor
+from collector_processor.app.pipeline import gate_settings
 from collector_processor.app.privacy import privacy_keys
 from collector_processor.app.protocol import Begin, BeginForwarding
 from collector_processor.app.upkeep import Upkeep
@@ -182,9 +183,7 @@ class Processor:
             tenant_key=settings.tenant_key,
             privacy_keys=self.privacy_keys,
             evaluator=settings.evaluator,
-            task_types=settings.task_types,
-            agents=settings.agents,
-            clock_skew_ms=settings.clock_skew * 1000,
+            gates=gate_settings(settings),
             log_level=settings.log_level,
             log_format=settings.log_format,
         )

@@ -1,4 +1,4 @@
-"""Maintenance while the processor runs: statistics are settled every minute, old records retired every hour.
+"""Maintenance while the processor runs: statistics and quality are settled every minute, old records go every hour.
 
 Neither is ever waited for. What fails is logged, shown in the status, and tried again the next time; of several
 processors on one database one does it.
@@ -13,6 +13,7 @@ from typing import Final
 
 from collector_processor.app.access import lifetimes
 from collector_processor.app.database import DatabaseKeeper
+from collector_processor.app.quality import QualityKeeper
 from collector_processor.config import Settings
 from collector_processor.errors import BenchmarkError
 from collector_processor.store.maintenance import Retired, retire, settle
@@ -28,10 +29,12 @@ class Upkeep:
     """Maintains one database, in a task of its own and over connections of its own.
 
     Attributes:
+        quality: what is usual for a type of task.
         problem: why the last maintenance failed; None where it didn't.
     """
 
     def __init__(self, settings: Settings, database: DatabaseKeeper) -> None:
+        self.quality = QualityKeeper(settings)
         self._lifetimes = lifetimes(settings)
         self._database = database
         self._retire_at = 0.0
@@ -59,6 +62,7 @@ class Upkeep:
         assert url is not None, "a database that is ready has been reached"
         try:
             await settle(url)
+            await self.quality.tend(url, datetime.now(UTC))
             if time.monotonic() >= self._retire_at:
                 retired = await retire(url, self._lifetimes, datetime.now(UTC))
                 self._retire_at = time.monotonic() + RETIRE_EVERY

@@ -11,8 +11,9 @@ import os
 import signal
 import sys
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 import uvloop
 
@@ -38,14 +39,17 @@ from collector_processor.config import Settings
 from collector_processor.convert.fold import FoldSettings
 from collector_processor.convert.union import unite
 from collector_processor.errors import BenchmarkError, told
-from collector_processor.guard import GateSettings
 from collector_processor.journal.reader import JournalReader
 from collector_processor.model.stages import Redactions
 from collector_processor.store.database import Database
 from collector_processor.store.postgres import PostgresStore
+from collector_processor.store.quality import read_baselines
 from collector_processor.telemetry import configure, get_logger
 
 log = get_logger(__name__)
+
+BASELINE_SECONDS: Final = 60.0
+"""For so long a worker compares tasks with what it has read."""
 
 
 class Worker:
@@ -54,7 +58,9 @@ class Worker:
     def __init__(self, begin: Begin, database: Database) -> None:
         self._journal = JournalReader(Path(begin.journal))
         self._pipeline = pipeline_of(begin)
-        skew = timedelta(milliseconds=begin.clock_skew_ms)
+        self._database = database
+        self._baselines_read: float | None = None
+        skew = timedelta(milliseconds=begin.gates.clock_skew_ms)
         self._store = PostgresStore(database, self._pipeline.revise, unite, clock_skew=skew)
 
     async def answer(self, request: Request) -> Reply:
@@ -77,6 +83,7 @@ class Worker:
         if batch is None:
             return Done(request.batch_id, None, {}, Redactions())
         read = time.perf_counter()
+        await self._learn_what_is_usual()
         prepared = self._pipeline.prepare(*batch)
         converted = time.perf_counter()
         applied = await self._store.apply(prepared)
@@ -84,14 +91,17 @@ class Worker:
         seconds = {"read": read - began, "convert": converted - read, "store": stored - converted}
         return Done(batch.id, applied, seconds, self._pipeline.take_account())
 
+    async def _learn_what_is_usual(self) -> None:
+        """Read it again once a minute: it changes once an hour."""
+        now = time.monotonic()
+        if self._baselines_read is None or now - self._baselines_read > BASELINE_SECONDS:
+            self._pipeline.baselines = await read_baselines(self._database, datetime.now(UTC))
+            self._baselines_read = now
+
 
 def pipeline_of(begin: Begin) -> Pipeline:
     """The conversion with the settings that the front sent."""
-    return Pipeline(
-        protector_of(begin.tenant_key, begin.privacy_keys),
-        FoldSettings(begin.evaluator),
-        GateSettings(frozenset(begin.task_types), frozenset(begin.agents), begin.clock_skew_ms),
-    )
+    return Pipeline(protector_of(begin.tenant_key, begin.privacy_keys), FoldSettings(begin.evaluator), begin.gates)
 
 
 async def _serve(output: int) -> None:

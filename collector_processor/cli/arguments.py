@@ -6,7 +6,18 @@ import argparse
 import importlib.metadata
 from pathlib import Path
 
-from collector_processor.cli import configuration, database, erase, plugin, privacy, quarantine, schema, service, sql
+from collector_processor.cli import (
+    clean,
+    configuration,
+    database,
+    erase,
+    plugin,
+    privacy,
+    quarantine,
+    schema,
+    service,
+    sql,
+)
 from collector_processor.cli.commands import Commands
 
 
@@ -21,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     version = importlib.metadata.version("otel-benchmark")
     parser.add_argument("--version", action="version", version=f"%(prog)s {version}")
     commands = Commands(parser, _common())
-    for group in (service, plugin, configuration, schema, sql, database, quarantine, privacy, erase):
+    for group in (service, plugin, configuration, schema, sql, database, quarantine, clean, privacy, erase):
         group.add_to(commands)
     return parser
 

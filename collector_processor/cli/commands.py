@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from datetime import UTC, datetime, timedelta
 
 
 class Commands:
@@ -21,6 +22,23 @@ class Commands:
     def group(self, name: str, help_text: str) -> Commands:
         """A command that has commands of its own."""
         return Commands(self.add(name, help_text), self._common)
+
+
+def moment(text: str) -> datetime:
+    """A time, as the type of an argument: how long ago it was (`7d`), or as RFC 3339, in UTC unless it says else."""
+    from collector_processor.config.values import duration
+
+    try:
+        return datetime.now(UTC) - timedelta(seconds=duration("0s", "36500d").read(text))
+    except ValueError:
+        pass
+    try:
+        given = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a duration such as 7d nor a time such as 2026-11-22T12:00Z"
+        ) from None
+    return given if given.tzinfo else given.replace(tzinfo=UTC)
 
 
 def positive(text: str) -> int:

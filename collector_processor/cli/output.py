@@ -42,9 +42,9 @@ def print_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], options: a
         print_table(columns, rows)
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print an aligned table, columns of numbers to the right."""
-    widest = _WIDEST if sys.stdout.isatty() else None
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, whole: bool = False) -> None:
+    """Print an aligned table, columns of numbers to the right; `whole` cuts no cell on a terminal either."""
+    widest = _WIDEST if sys.stdout.isatty() and not whole else None
     listed = [tuple(row) for row in rows]
     cells = [[_cell(_text(value), widest) for value in row] for row in listed]
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]

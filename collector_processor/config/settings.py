@@ -11,6 +11,7 @@ import platformdirs
 
 from collector_processor.config import values
 from collector_processor.config.values import Address, Form
+from collector_processor.model.record import GateName, OutlierRule, Severity
 from collector_processor.model.stages import Keep, PrivacyKeys
 from otel_benchmark.attributes import TaskType
 
@@ -39,6 +40,11 @@ def _setting(form: Form[T], default: str, meaning: str, *, secret: bool = False)
 def _names(meaning: str, *always: str) -> tuple[str, ...]:
     declared = Setting("", values.names(*always), ",".join(always), meaning, secret=False)
     return dataclasses.field(default=always, metadata={"setting": declared})
+
+
+def _severities(meaning: str) -> tuple[tuple[str, str], ...]:
+    form = values.assignments("gate=severity", [*GateName], [*Severity])
+    return dataclasses.field(default=(), metadata={"setting": Setting("", form, "", meaning, secret=False)})
 
 
 def _data_dir() -> Path:
@@ -125,6 +131,20 @@ class Settings:
     agents: tuple[str, ...] = _names("agents that coverage is checked against")
     clock_skew: float = _setting(
         values.duration("0s", "1h"), "1s", "how far clocks may differ before a span outside its task is an error"
+    )
+    gate_severities: tuple[tuple[str, str], ...] = _severities(
+        "severities of quality gates other than their own: `success-quality=warning,latency-outlier=incomplete`"
+    )
+    outlier_rule: str = _setting(
+        values.choice(*OutlierRule),
+        "mad",
+        "an outlier is more than 3 robust standard deviations above the median (`mad`), or above the 99th percentile",
+    )
+    outlier_window: float = _setting(
+        values.duration("1h", "90d"), "7d", "how far back, to the last full hour, tasks count for what is usual"
+    )
+    outlier_min_tasks: int = _setting(
+        values.count(10, 1_000_000), "100", "fewer tasks of a type in that window say nothing about outliers"
     )
     max_request_bytes: int = _setting(values.size("1KiB", "1GiB"), "64MiB", "largest OTLP request, after decompression")
     max_json_bytes: int = _setting(values.size("1KiB", "1GiB"), "4MiB", "largest OTLP/JSON request, which costs more")

@@ -130,6 +130,28 @@ def names(*always: str) -> Form[tuple[str, ...]]:
     return Form("names separated by commas, such as first,second", read, show)
 
 
+def assignments(what: str, keys: Sequence[str], choices: Sequence[str]) -> Form[tuple[tuple[str, str], ...]]:
+    """Comma-separated `key=choice` pairs, each key once; `what` names both, as in `gate=severity`."""
+
+    def read(text: str) -> tuple[tuple[str, str], ...]:
+        pairs = [tuple(part.strip() for part in pair.split("=")) for pair in text.split(",")]
+        if not all(len(pair) == 2 and pair[0] in keys and pair[1] in choices for pair in pairs):
+            raise ValueError(text)
+        if len({key for key, _ in pairs}) < len(pairs):
+            raise ValueError(text)
+        return tuple((key, choice) for key, choice in pairs)
+
+    def show(value: Sequence[tuple[str, str]]) -> str:
+        return ",".join(f"{key}={choice}" for key, choice in value)
+
+    left, right = what.split("=")
+    words = (
+        f"{what} pairs separated by commas, such as {keys[0]}={choices[0]}, each {left} once;"
+        f" a {left} is one of {', '.join(keys)}; a {right} is one of {', '.join(choices)}"
+    )
+    return Form(words, read, show)
+
+
 def _read_address(text: str) -> Address | None:
     if not text:
         return None

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from collector_processor.errors import CorrectionError
-from collector_processor.model.facts import Correction
+from collector_processor.model.facts import Anomaly, Correction, Facts, Problem
 from collector_processor.model.record import BenchmarkDataPoint, encode_point
 
 CORRECTABLE: Final = (
@@ -29,16 +29,39 @@ CORRECTABLE: Final = (
 """Where a step may point: there or below."""
 
 _END: Final = "-"
+_DETAIL_LENGTH: Final = 300
+"""Characters of an error that an anomaly keeps: it may show a value."""
 
 
-def corrected(record: BenchmarkDataPoint, corrections: Iterable[Correction]) -> BenchmarkDataPoint:
-    """Apply corrections in their order; one that no longer fits what came later is left out whole."""
-    for correction in corrections:
+class Corrected(NamedTuple):
+    """A record with its corrections, and those of them, by place, that don't fit it (any longer), with the reason."""
+
+    record: BenchmarkDataPoint
+    unfit: Mapping[int, str]
+
+
+def corrected(record: BenchmarkDataPoint, corrections: Iterable[Correction]) -> Corrected:
+    """Apply corrections in their order; one that no longer fits what came later is left out whole, and told."""
+    unfit: dict[int, str] = {}
+    for place, correction in enumerate(corrections):
         try:
             record = correct(record, correction.patch)
-        except CorrectionError:
-            continue
-    return record
+        except CorrectionError as error:
+            unfit[place] = str(error)
+    return Corrected(record, unfit)
+
+
+def with_unfit(facts: Facts, unfit: Mapping[int, str]) -> Facts:
+    """Return a task's facts with an anomaly for each correction that doesn't fit; what an earlier fold said goes."""
+    kept = [each for each in facts.anomalies if each.problem is not Problem.CORRECTION_UNFIT]
+    task = facts.task
+    assert task is not None
+    for place, error in unfit.items():
+        by = facts.corrections[place]
+        detail = f"{by.author}'s correction of {by.time} is left out: {error}"[:_DETAIL_LENGTH]
+        kept.append(Anomaly(task.span_id, f"facts.corrections[{place}]", Problem.CORRECTION_UNFIT, detail))
+    anomalies = tuple(sorted(kept, key=lambda each: (each.span_id, each.field, each.problem)))
+    return facts if anomalies == facts.anomalies else msgspec.structs.replace(facts, anomalies=anomalies)
 
 
 def correct(record: BenchmarkDataPoint, patch: Sequence[Mapping[str, Any]]) -> BenchmarkDataPoint:

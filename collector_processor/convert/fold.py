@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from collector_processor.convert.correct import corrected
+from collector_processor.convert.correct import corrected, with_unfit
 from collector_processor.convert.execution import execution_section, runs_of, token_efficiency
 from collector_processor.convert.reward import reward_of
 from collector_processor.convert.sections import (
@@ -88,7 +88,10 @@ def fold(point: UUID, facts: Facts, revision: int, settings: FoldSettings) -> Be
         caws=caws,
         facts=facts,
     )
-    return _derived_again(corrected(record, facts.corrections), task.reward) if facts.corrections else record
+    if not facts.corrections:
+        return record
+    record, unfit = corrected(record, facts.corrections)
+    return msgspec.structs.replace(_derived_again(record, task.reward), facts=with_unfit(facts, unfit))
 
 
 def timestamp_of(task: TaskFact) -> str:

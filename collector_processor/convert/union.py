@@ -35,6 +35,8 @@ def unite(first: Facts, second: Facts) -> Facts:
             evaluations=first.evaluations + second.evaluations,
             corrections=tuple(sorted(corrections.values(), key=lambda each: (each.time, each.fact_id))),
             anomalies=first.anomalies + second.anomalies,
+            # It came with the task: a task that came when nothing was known to compare with stays without.
+            baseline=second.baseline if first.task is None else first.baseline,
             ended_by=second.ended_by if first.task is None and second.task is not None else first.ended_by,
             truncated=first.truncated or second.truncated,
         )
@@ -52,6 +54,7 @@ def arrange(facts: Facts) -> Facts:
         evaluations=_ordered(facts.evaluations),
         corrections=facts.corrections,
         anomalies=_anomalies(facts.anomalies) if facts.anomalies else (),
+        baseline=facts.baseline,
         ended_by=facts.ended_by,
         truncated=facts.truncated,
     )

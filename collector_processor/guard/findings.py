@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from collector_processor.model.record import Severity
+from collector_processor.model.record import OutlierRule, Severity
 
 
 class Finding(NamedTuple):
@@ -15,8 +15,13 @@ class Finding(NamedTuple):
 
 
 class Context(NamedTuple):
-    """What gates compare a record with beside itself. `agents` empty: any agent is known."""
+    """What gates compare a record with beside itself. `agents` empty: any agent is known.
+
+    Outliers are looked for from `outlier_min_tasks` tasks in their window on.
+    """
 
     task_types: frozenset[str]
     agents: frozenset[str]
     clock_skew_ms: float
+    outlier_rule: OutlierRule
+    outlier_min_tasks: int

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from collector_processor.guard.bounds import numeric_bounds
+from collector_processor.guard.disclosures import pii, secrets, text_withheld
 from collector_processor.guard.findings import Context, Finding
+from collector_processor.guard.outliers import latency_outlier, token_outlier
 from collector_processor.guard.tenants import HASH
 from collector_processor.guard.timing import time_window, timing
 from collector_processor.model.facts import Convention, Problem
-from collector_processor.model.record import BenchmarkDataPoint, Section, Severity
+from collector_processor.model.record import BenchmarkDataPoint, GateName, Section, Severity
 from otel_benchmark.attributes import Complexity, EvaluatorKind, Strategy
 
 LOW_QUALITY: Final = 0.5
@@ -29,11 +31,12 @@ _EVALUATOR_KINDS: Final = frozenset(EvaluatorKind)
 
 
 class Gate(NamedTuple):
-    """A gate's name, its severity unless configured otherwise, and its check."""
+    """A gate's name, its severity unless configured otherwise, its check, and the severity of milder cases it knows."""
 
-    name: str
+    name: GateName
     severity: Severity
     check: Callable[[BenchmarkDataPoint, Context], Iterator[Finding]]
+    milder: Severity | None = None
 
 
 def required_sections(point: BenchmarkDataPoint, _: Context) -> Iterator[Finding]:
@@ -154,18 +157,23 @@ def tokens_without_work(point: BenchmarkDataPoint, _: Context) -> Iterator[Findi
 
 
 GATES: Final = (
-    Gate("required-sections", Severity.ERROR, required_sections),
-    Gate("required-fields", Severity.ERROR, required_fields),
-    Gate("reported", Severity.INCOMPLETE, reported),
-    Gate("numeric-bounds", Severity.ERROR, numeric_bounds),
-    Gate("enums", Severity.WARNING, enums),
-    Gate("time-window", Severity.ERROR, time_window),
-    Gate("tenant-hash", Severity.CRITICAL, tenant_hash),
-    Gate("timing", Severity.ERROR, timing),
-    Gate("propensity", Severity.WARNING, propensity),
-    Gate("success-quality", Severity.ERROR, success_quality),
-    Gate("failure-quality", Severity.WARNING, failure_quality),
-    Gate("tokens-without-work", Severity.WARNING, tokens_without_work),
+    Gate(GateName.REQUIRED_SECTIONS, Severity.ERROR, required_sections, milder=Severity.INCOMPLETE),
+    Gate(GateName.REQUIRED_FIELDS, Severity.ERROR, required_fields),
+    Gate(GateName.REPORTED, Severity.INCOMPLETE, reported),
+    Gate(GateName.NUMERIC_BOUNDS, Severity.ERROR, numeric_bounds),
+    Gate(GateName.ENUMS, Severity.WARNING, enums),
+    Gate(GateName.TIME_WINDOW, Severity.ERROR, time_window),
+    Gate(GateName.PII, Severity.CRITICAL, pii),
+    Gate(GateName.SECRETS, Severity.CRITICAL, secrets),
+    Gate(GateName.TEXT_WITHHELD, Severity.WARNING, text_withheld),
+    Gate(GateName.TENANT_HASH, Severity.CRITICAL, tenant_hash, milder=Severity.WARNING),
+    Gate(GateName.TIMING, Severity.ERROR, timing),
+    Gate(GateName.PROPENSITY, Severity.WARNING, propensity),
+    Gate(GateName.SUCCESS_QUALITY, Severity.ERROR, success_quality),
+    Gate(GateName.FAILURE_QUALITY, Severity.WARNING, failure_quality),
+    Gate(GateName.TOKENS_WITHOUT_WORK, Severity.WARNING, tokens_without_work),
+    Gate(GateName.LATENCY_OUTLIER, Severity.WARNING, latency_outlier),
+    Gate(GateName.TOKEN_OUTLIER, Severity.WARNING, token_outlier),
 )
 
 

@@ -10,7 +10,15 @@ import msgspec
 
 from collector_processor.guard.findings import Context
 from collector_processor.guard.gates import GATES
-from collector_processor.model.record import BenchmarkDataPoint, FailedGate, Severity, State, Verdict
+from collector_processor.model.record import (
+    BenchmarkDataPoint,
+    FailedGate,
+    GateName,
+    OutlierRule,
+    Severity,
+    State,
+    Verdict,
+)
 from collector_processor.model.stages import GuardedPoint
 from otel_benchmark.attributes import TaskType
 
@@ -22,12 +30,27 @@ _INVALID: Final = frozenset({Severity.ERROR, Severity.CRITICAL})
 
 
 class GateSettings(NamedTuple):
-    """What an operator may set: known task types and agents (none: any), clock skew, and severities by gate name."""
+    """What an operator may set: known task types and agents (none: any), clock skew, and severities by gate name.
+
+    Outliers are found by `outlier_rule`, in windows of at least `outlier_min_tasks` tasks of the type.
+    """
 
     task_types: frozenset[str] = frozenset(TaskType)
     agents: frozenset[str] = frozenset()
     clock_skew_ms: float = 1000.0
     severities: Mapping[str, Severity] = MappingProxyType({})
+    outlier_rule: OutlierRule = OutlierRule.MAD
+    outlier_min_tasks: int = 100
+
+    @property
+    def context(self) -> Context:
+        """What the gates are given of it."""
+        return Context(self.task_types, self.agents, self.clock_skew_ms, self.outlier_rule, self.outlier_min_tasks)
+
+    def severities_in_force(self) -> set[tuple[GateName, Severity]]:
+        """Every gate with each severity that it may fail with."""
+        own = {(gate.name, self.severities.get(gate.name, gate.severity)) for gate in GATES}
+        return own | {(gate.name, gate.milder) for gate in GATES if gate.milder is not None}
 
 
 def judge(point: BenchmarkDataPoint, settings: GateSettings, previous: State | None = None) -> GuardedPoint:
@@ -42,7 +65,7 @@ def judge(point: BenchmarkDataPoint, settings: GateSettings, previous: State | N
 
 def verdict_of(point: BenchmarkDataPoint, settings: GateSettings) -> Verdict:
     """Return what the gates find: one entry for each gate and severity."""
-    context = Context(settings.task_types, settings.agents, settings.clock_skew_ms)
+    context = settings.context
     failed: list[FailedGate] = []
     for gate in GATES:
         findings = list(gate.check(point, context))

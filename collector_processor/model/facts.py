@@ -43,6 +43,7 @@ class Problem(StrEnum):
     TENANT_WITHOUT_KEY = "tenant_without_key"
     CHILDREN_GIVEN_AWAY = "children_given_away"
     CYCLE = "cycle"
+    CORRECTION_UNFIT = "correction_unfit"
     REDACTED = "redacted"
     PERSONAL_DATA = "personal_data"
     CREDENTIAL = "credential"
@@ -360,6 +361,31 @@ class Correction(Wire, frozen=True):
     patch: tuple[dict[str, Any], ...]
 
 
+class Spread(Wire, frozen=True):
+    """How one number was spread over the tasks of a window, from counts in buckets of 2 %.
+
+    `deviation` is the robust standard deviation of the logarithm: 1.4826 median absolute deviations.
+    """
+
+    tasks: int
+    median: float
+    deviation: float
+    p99: float
+
+
+class Baseline(Wire, frozen=True):
+    """What was usual for tasks of this type before this one came: what the outlier gates compare it with.
+
+    It stays with the task, so that a revision is not measured by a window that holds the task itself.
+    """
+
+    task_type: str
+    window_start: str
+    window_end: str
+    latency_ms: Spread | None = None
+    tokens_used: Spread | None = None
+
+
 class Facts(Wire, frozen=True):
     """All that is known of one task. `task` is null only while the task's own span is awaited."""
 
@@ -371,5 +397,6 @@ class Facts(Wire, frozen=True):
     evaluations: tuple[EvaluationFact, ...] = ()
     corrections: tuple[Correction, ...] = ()
     anomalies: tuple[Anomaly, ...] = ()
+    baseline: Baseline | None = None
     ended_by: Ending = Ending.TASK_ENDED
     truncated: bool = False

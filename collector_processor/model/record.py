@@ -64,6 +64,35 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
+class GateName(StrEnum):
+    """The quality gates, in the order in which they are checked."""
+
+    REQUIRED_SECTIONS = "required-sections"
+    REQUIRED_FIELDS = "required-fields"
+    REPORTED = "reported"
+    NUMERIC_BOUNDS = "numeric-bounds"
+    ENUMS = "enums"
+    TIME_WINDOW = "time-window"
+    PII = "pii"
+    SECRETS = "secrets"
+    TEXT_WITHHELD = "text-withheld"
+    TENANT_HASH = "tenant-hash"
+    TIMING = "timing"
+    PROPENSITY = "propensity"
+    SUCCESS_QUALITY = "success-quality"
+    FAILURE_QUALITY = "failure-quality"
+    TOKENS_WITHOUT_WORK = "tokens-without-work"
+    LATENCY_OUTLIER = "latency-outlier"
+    TOKEN_OUTLIER = "token-outlier"  # noqa: S105 - the name of a gate
+
+
+class OutlierRule(StrEnum):
+    """From where on a number is an outlier: so many robust standard deviations, or the 99th percentile."""
+
+    MAD = "mad"
+    P99 = "p99"
+
+
 class Outcome(StrEnum):
     """How a task came out."""
 

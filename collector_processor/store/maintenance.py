@@ -34,9 +34,9 @@ class Retired(NamedTuple):
 
 
 async def settle(url: str) -> int:
-    """Bring the statistics of stale hours up to date; returns how many hours. Doing it again changes nothing.
+    """Bring statistics and results of gates of stale hours up to date; returns how many hours.
 
-    Raises StoreError; what was settled until then stays settled.
+    Doing it again changes nothing. Raises StoreError; what was settled until then stays settled.
     """
     with translated():
         async with await connect(url) as connection:
@@ -103,6 +103,8 @@ async def _settle_page(connection: Connection) -> int:
     async with connection.transaction():
         if hours and not community:
             await connection.execute(statement("settle_hours"), {"hours": hours, "days": days})
+        if hours:
+            await connection.execute(statement("settle_quality"), {"hours": hours})
         entries = [entry for row in stale for entry in row["entries"]]
         await connection.execute(statement("forget_stale"), {"entries": entries})
         await connection.execute(statement("note_settled"))

@@ -1,11 +1,11 @@
-"""What a person decides about a record: list, show, correct, release, discard. Every decision is in the audit trail."""
+"""What a person decides about a record: correct, revalidate, release, discard. Every decision is in the audit trail."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -27,13 +27,29 @@ JsonPatch = Sequence[dict[str, Any]]
 """Steps of RFC 6902."""
 
 
+class Selection(NamedTuple):
+    """Records of some states that match all that is given; a gate and a severity are those of one failure."""
+
+    states: Sequence[State] = (State.QUARANTINED,)
+    ids: Sequence[UUID] | None = None
+    gate: str | None = None
+    severity: str | None = None
+    task_type: str | None = None
+    agent: str | None = None
+    since: datetime | None = None
+
+
 class Quarantined(NamedTuple):
-    """A record that waits for a decision."""
+    """A record to decide about; `severities` are those of `gates_failed`, entry by entry."""
 
     id: UUID
     timestamp: datetime
     task_id: str | None
+    task_type: str | None
+    agent_id: str | None
+    state: str
     gates_failed: list[str]
+    severities: list[str]
 
 
 class Decision(NamedTuple):
@@ -46,6 +62,20 @@ class Decision(NamedTuple):
     patch: JsonPatch | None
 
 
+class Audited(NamedTuple):
+    """A decision and the record that it is about."""
+
+    time: datetime
+    id: UUID
+    action: str
+    author: str
+    reason: str
+    patch: JsonPatch | None
+
+
+_WAITING: Final = Selection()
+
+
 class Quarantine:
     """Decisions about records. `revise` and `unite` are those of the store."""
 
@@ -54,10 +84,11 @@ class Quarantine:
         self._revise = revise
         self._unite = unite
 
-    async def newest(self, *, limit: int = 100) -> list[Quarantined]:
-        """The newest records in quarantine. Raises StoreError."""
+    async def newest(self, selection: Selection = _WAITING, *, limit: int | None = 100) -> list[Quarantined]:
+        """The newest records of a selection, all of them without a limit. Raises StoreError."""
+        parameters = selection._asdict() | {"states": [state.value for state in selection.states], "limit": limit}
         async with self._database.writing() as connection:
-            rows = await connection.execute(statement("quarantined"), {"limit": limit})
+            rows = await connection.execute(statement("quarantined"), parameters)
             return [Quarantined(**row) for row in await rows.fetchall()]
 
     async def show(self, id_: UUID) -> BenchmarkDataPoint:
@@ -70,6 +101,20 @@ class Quarantine:
         async with self._database.writing() as connection:
             rows = await connection.execute(statement("audit_trail"), {"id": id_})
             return [Decision(**row) for row in await rows.fetchall()]
+
+    async def audit(
+        self,
+        *,
+        action: str | None = None,
+        author: str | None = None,
+        since: datetime | None = None,
+        limit: int | None = 100,
+    ) -> list[Audited]:
+        """The newest decisions about any record. Raises StoreError."""
+        parameters = {"action": action, "author": author, "since": since, "limit": limit}
+        async with self._database.writing() as connection:
+            rows = await connection.execute(statement("audit"), parameters)
+            return [Audited(**row) for row in await rows.fetchall()]
 
     async def correct(self, id_: UUID, patch: JsonPatch, *, author: str, reason: str, time: str) -> BenchmarkDataPoint:
         """Add a correction (RFC 6902) to the record's facts and have it folded and judged again.
@@ -85,6 +130,23 @@ class Quarantine:
             revised = carry_over(record, self._revise(id_, facts, record.revision + 1).point)
             await _replace(connection, held, revised)
             await _write_down(connection, id_, "correct", author=author, reason=reason, patch=patch)
+            return revised
+
+    async def revalidate(self, id_: UUID, *, author: str, reason: str) -> BenchmarkDataPoint:
+        """Have the record folded and judged again by today's settings; where nothing changes there is no revision.
+
+        What a person released stays released unless a critical gate fails. Raises StoreError where the record doesn't
+        exist or is discarded.
+        """
+        async with self._database.writing() as connection:
+            held, record = await _locked(connection, id_)
+            _refuse_discarded(record)
+            revised = carry_over(record, self._revise(id_, record.facts, record.revision + 1).point)
+            if msgspec.structs.replace(revised, revision=record.revision) == record:
+                revised = record
+            else:
+                await _replace(connection, held, revised)
+            await _write_down(connection, id_, "revalidate", author=author, reason=reason)
             return revised
 
     async def release(self, id_: UUID, *, author: str, reason: str) -> BenchmarkDataPoint:

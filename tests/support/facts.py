@@ -12,6 +12,7 @@ from collector_processor.convert.union import arrange
 from collector_processor.guard.judge import GateSettings, judge
 from collector_processor.model.facts import (
     Agent,
+    Baseline,
     Candidate,
     Convention,
     EvaluationFact,
@@ -23,6 +24,7 @@ from collector_processor.model.facts import (
     RoutingFact,
     RubricScores,
     Source,
+    Spread,
     TaskFact,
     ToolCallFact,
     TurnScores,
@@ -41,6 +43,14 @@ from collector_processor.model.stages import (
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
+BASELINE = Baseline(
+    task_type="code-editing",
+    window_start="2026-11-15T12:00:00.000000000Z",
+    window_end="2026-11-22T12:00:00.000000000Z",
+    latency_ms=Spread(tasks=1000, median=8000.0, deviation=0.5, p99=40_000.0),
+    tokens_used=Spread(tasks=800, median=1000.0, deviation=0.25, p99=4000.0),
+)
+"""What is usual for a task of these tests: latencies up to 35,853 ms, tokens up to 2,117."""
 
 
 def revise(id_: uuid.UUID, facts: Facts, revision: int) -> GuardedPoint:

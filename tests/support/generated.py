@@ -23,6 +23,8 @@ HOT_QUERIES: Final = MappingProxyType(
         "one trace by id": "SELECT * FROM data_points WHERE trace_id = %(trace_id)s",
         "quality by type, 30 days": "SELECT task_type, sum(avg_quality * evaluated_tasks) / sum(evaluated_tasks)"
         " AS quality FROM agent_statistics_daily WHERE bucket >= %(month)s GROUP BY task_type",
+        "failures by gate, 30 days": "SELECT gate, severity, sum(failed) / sum(checked) AS rate"
+        " FROM gate_results WHERE hour >= %(month)s GROUP BY gate, severity",
     }
 )
 """Questions by name, with the names of `Population.parameters`, to be asked by a reader."""

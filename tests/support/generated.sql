@@ -41,7 +41,12 @@ SELECT
     id, timestamp, 'task-' || number, task_type, 'standard', agent_id, initcap(agent_id), 'small', 'multi-armed-bandit',
     0.5, false, 0.5, success, latency_ms, (latency_ms / 8)::bigint, latency_ms / 1e6, 3, overall_score, '1', 1,
     NOT quarantined, NOT quarantined, CASE WHEN quarantined THEN 'quarantined' ELSE 'accepted' END, false,
-    CASE WHEN quarantined THEN ARRAY['latency-plausible'] ELSE '{}' END,
+    CASE WHEN quarantined THEN ARRAY['timing'] ELSE '{}' END,
     ARRAY['task', 'routing', 'execution', 'evaluation'], 'task_ended', 'arbiter', 'arbiter', 1, 1, trace_id, span_id,
-    jsonb_build_object('id', id, 'schemaVersion', 1, 'execution', jsonb_build_object('latencyMs', latency_ms))
+    jsonb_build_object(
+        'id', id, 'schemaVersion', 1, 'execution', jsonb_build_object('latencyMs', latency_ms), 'verdict',
+        jsonb_build_object(
+            'gatesFailed', CASE WHEN quarantined THEN '[{"gate": "timing", "severity": "error"}]' ELSE '[]' END::jsonb
+        )
+    )
 FROM drawn;

@@ -12,6 +12,7 @@ import msgspec
 
 from collector_processor.guard import GateSettings, judge
 from collector_processor.model.record import encode_point
+from support.facts import BASELINE
 from support.lifecycle import raw_task, whole_task
 from support.records import facts_from, record_from
 
@@ -20,7 +21,8 @@ FILE: Final = Path(__file__).parents[1] / "unit" / "convert" / "golden" / "recor
 
 def golden_record() -> bytes:
     """The record in wire form, laid out for readers."""
-    point = judge(record_from(facts_from(raw_task(whole_task()))), GateSettings()).point
+    facts = msgspec.structs.replace(facts_from(raw_task(whole_task())), baseline=BASELINE)
+    point = judge(record_from(facts), GateSettings()).point
     return msgspec.json.format(encode_point(point), indent=2) + b"\n"
 
 

@@ -42,7 +42,8 @@ def test_hot_queries_find_their_rows_by_index(place, records):
             assert not (records | {"point_keys"}) & scanned_whole(plan)
 
         assert len(tables(plans["last hour by agent"]) & records) == 1
-        assert not tables(plans["quality by type, 30 days"]) & records
+        for name in ("quality by type, 30 days", "failures by gate, 30 days"):
+            assert not tables(plans[name]) & records
         for name, index in (("one task by id", "point_keys_task"), ("one trace by id", "point_keys_trace")):
             assert index in indexes(plans[name])
             assert len(giving(plans[name]) & records) == 1
@@ -54,4 +55,9 @@ def test_hot_queries_find_their_rows_by_index(place, records):
         }
     agents = found.pop("last hour by agent")
     assert 10 < agents < 50
-    assert found == {"one task by id": 1, "one trace by id": 1, "quality by type, 30 days": 5}
+    assert found == {
+        "one task by id": 1,
+        "one trace by id": 1,
+        "quality by type, 30 days": 5,
+        "failures by gate, 30 days": 1,
+    }

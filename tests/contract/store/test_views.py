@@ -69,19 +69,26 @@ COLUMNS = {
         passed_all_mandatory, gates, minimal_diff, is_current""",
     "agent_statistics": STATISTICS,
     "agent_statistics_daily": STATISTICS,
+    "gate_results": "hour, task_type, gate, severity, checked, failed, pass_rate",
+    "failed_gates": "id, timestamp, task_id, task_type, agent_id, state, gate, severity, reason",
+    "outlier_bounds": "window_start, window_end, task_type, measure, tasks, median, deviation, mad_bound, p99",
     "quarantine": "id, timestamp, task_id, gates_failed, record",
     "orphans": "span_id, trace_id, timestamp, kind, task_id, waiting_since",
     "deep_samples": "id, timestamp, task_id, facet, inclusion_probability, policy, content",
 }
+COLUMNS["exportable"] = COLUMNS["data_points"]
 FLOATS = (
     "confidence propensity latency_ms time_to_first_action_ms cost_usd tool_call_success_rate token_efficiency "
     "overall_score total_reward adjusted_count agent_success_rate agent_avg_quality cpu_time_ms information_gain "
     "format_correctness task_progress safety_score turn_reward format tool task minimal cost safety success_rate "
-    "avg_quality stddev_quality avg_latency_ms p95_latency_ms avg_tokens total_cost_usd inclusion_probability"
+    "avg_quality stddev_quality avg_latency_ms p95_latency_ms avg_tokens total_cost_usd inclusion_probability "
+    "pass_rate median deviation mad_bound p99"
 )
 TYPES = (
     dict.fromkeys(FLOATS.split(), "double precision")
-    | dict.fromkeys(["timestamp", "bucket", "waiting_since"], "timestamp with time zone")
+    | dict.fromkeys(
+        ["timestamp", "bucket", "waiting_since", "hour", "window_start", "window_end"], "timestamp with time zone"
+    )
     | dict.fromkeys(["gates_failed", "completeness"], "ARRAY")
     | dict.fromkeys(["record", "alternatives", "gates", "minimal_diff", "content"], "jsonb")
     | {"id": "uuid", "trace_id": "text", "span_id": "text"}
@@ -297,8 +304,10 @@ def test_a_record_with_a_critical_failure_is_in_quarantine_only(run, open_store,
             await store.apply(batch(*many(1)))
 
     run(scenario())
-    for view in COLUMNS:
+    for view in COLUMNS.keys() - {"gate_results"}:
         assert len(rows(f"SELECT FROM benchmark.{view}")) == (view == "quarantine"), view
+    # Counts show nothing of the record, and without them a critical gate would never be seen to fail.
+    assert rows("SELECT gate, failed FROM benchmark.gate_results") == [{"gate": "secrets", "failed": 1}]
     [held] = rows("SELECT * FROM benchmark.quarantine")
     expect(held, task_id="t-1", gates_failed=["secrets"])
     assert held["record"]["verdict"]["gatesFailed"][0]["reason"] == "a key"

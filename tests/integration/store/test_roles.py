@@ -13,6 +13,7 @@ from support.store import opened
 TABLES = (
     *("points", "point_keys", "awaited", "strays", "batches", "deep_samples", "audit", "schema_migrations"),
     *("hourly_statistics", "daily_statistics", "hourly_latencies", "daily_latencies", "stale_hours", "maintenance"),
+    *("hourly_checks", "hourly_failures", "hourly_measures", "gates", "outlier_bounds"),
 )
 
 
@@ -41,7 +42,7 @@ def test_the_reader_reads_every_view(as_role, rows):
         row["table_name"]
         for row in rows("SELECT table_name FROM information_schema.views WHERE table_schema = 'benchmark'")
     ]
-    assert len(views) == 13
+    assert len(views) == 17
     for view in views:
         as_role("benchmark_reader", f"SELECT * FROM benchmark.{view}")
 

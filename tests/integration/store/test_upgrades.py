@@ -16,6 +16,7 @@ from psycopg.rows import dict_row
 from servers.timescale_apache import TEMPLATE
 from servers.timescale_community import CommunityServer
 from support.facts import NOON, batch, closed, whole
+from support.generated import Population, generate
 from support.postgres import temporary_database
 from support.store import DAILY, opened
 
@@ -97,9 +98,13 @@ def upgrade_to(url: str, version: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the release that knew no later version left it."""
     known = tuple(each for each in migrations() if each.version <= version)
 
-    async def adapt(connection: Any, _: object) -> None:
+    adapt_today = under_test.adapt
+
+    async def adapt(connection: Any, lifetimes: Lifetimes) -> None:
         """What was made of TimescaleDB then."""
-        if version == 2 and await read_tier(connection) is not Tier.POSTGRESQL:
+        if version >= 4:
+            await adapt_today(connection, lifetimes)
+        elif version == 2 and await read_tier(connection) is not Tier.POSTGRESQL:
             for table in ("points", "deep_samples"):
                 await connection.execute(
                     f"SELECT create_hypertable('benchmark_data.{table}', 'timestamp', migrate_data => true)"
@@ -154,6 +159,28 @@ STATISTICS = (
     "SELECT * FROM benchmark.agent_statistics ORDER BY bucket",
     "SELECT * FROM benchmark.agent_statistics_daily ORDER BY bucket",
 )
+
+
+def test_records_of_an_earlier_release_say_which_gates_failed(database, monkeypatch):
+    """Chunks that are compressed stay so: the severities are found in the records."""
+    results = "SELECT severity, gate, sum(failed)::int AS failed FROM benchmark.gate_results GROUP BY severity, gate"
+    with database() as url:
+        upgrade_to(url, 4, monkeypatch)
+        assert list(generate(url, Population(600, days=6, until=NOON))) == [600]
+        with connected(url) as connection:
+            connection.execute("TRUNCATE benchmark_data.stale_hours")
+        full = asyncio.run(check(url)).tier == "timescaledb"
+        if full:
+            assert len(ask(url, "SELECT compress_chunk(chunk) FROM show_chunks('benchmark_data.points') AS chunk")) == 7
+        asyncio.run(migrate(url))
+        [quarantined] = ask(url, "SELECT count(*)::int AS failed FROM benchmark.quarantine")
+        expected = [{"severity": "error", "gate": "timing"} | quarantined]
+        assert ask(url, results) == expected
+        assert asyncio.run(settle(url)) > 100
+        assert ask(url, results) == expected
+        assert ask(url, "SELECT FROM benchmark_data.points WHERE gate_severities IS NOT NULL") == []
+        if full:
+            assert "7 compressed" in asyncio.run(check(url)).in_use["hypertable points"]
 
 
 def test_a_plain_database_that_gains_the_extension_is_converted(timescale_apache):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from psycopg.conninfo import make_conninfo
-from support.facts import batch, many
+from support.facts import batch, closed, many, whole
 
 from collector_processor.app.database import DatabaseKeeper
 from collector_processor.app.upkeep import Upkeep
 from collector_processor.config import Settings
+from collector_processor.model.record import GateName
 
 MAINTAINED = "SELECT FROM benchmark_data.maintenance WHERE settled_at IS NOT NULL AND retired_at IS NOT NULL"
 
@@ -47,6 +49,17 @@ def test_statistics_are_settled_and_old_records_retired(run, store, rows, upkeep
     run(scenario())
     assert upkeep.problem is None
     assert rows("SELECT FROM benchmark_data.stale_hours") == []
+
+
+def test_gates_are_named_and_what_is_usual_is_measured(run, store, rows, upkeep):
+    hour_ago = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(minutes=30)
+    run(store.apply(batch(*(closed(whole(n, task_id=f"t-{n}", start=hour_ago)) for n in (1, 2, 3)))))
+    assert upkeep.quality.baselines is None
+    run(upkeep._maintain())
+    assert upkeep.quality.baselines["code-editing"].latency_ms.tasks == 3
+    assert {row["gate"] for row in rows("SELECT gate FROM benchmark.gate_results")} == set(GateName)
+    silent = {off.what: off.why for off in upkeep.quality.off()}
+    assert "code-editing (3)" in silent["latency-outlier"]
 
 
 def test_a_database_that_is_gone_is_told_and_no_end(run, url, upkeep):

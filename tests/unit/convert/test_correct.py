@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.lifecycle import evaluation, execution, route, sealed, span_id, task
 
-from collector_processor.convert import FoldSettings, convert, fold
+from collector_processor.convert import FoldSettings, convert, fold, unite
 from collector_processor.convert.correct import correct
 from collector_processor.errors import CorrectionError
-from collector_processor.model.facts import Correction, Facts
+from collector_processor.model.facts import Anomaly, Correction, Facts, Problem
 from collector_processor.model.record import BenchmarkDataPoint, Outcome, Section, point_id
 from otel_benchmark import attributes as a
 
@@ -21,6 +21,7 @@ RUBRIC = dict.fromkeys(
     (a.RUBRIC_FORMAT, a.RUBRIC_TOOL, a.RUBRIC_TASK, a.RUBRIC_MINIMAL, a.RUBRIC_COST, a.RUBRIC_SAFETY), 0.5
 )
 USAGE = {a.GEN_AI_USAGE_INPUT_TOKENS: 900, a.GEN_AI_USAGE_OUTPUT_TOKENS: 100, a.EXECUTION_SUCCESS: True}
+OTHER = Anomaly(span_id(0).hex(), a.TASK_DESCRIPTION, Problem.SHORTENED)
 
 
 def facts(*corrections: list[dict[str, Any]]) -> Facts:
@@ -130,6 +131,31 @@ def test_corrections_follow_each_other_and_one_that_no_longer_fits_is_left_out_w
         folded().task.complexity,
         "corrected",
     )
+    (anomaly,) = after.facts.anomalies
+    assert (anomaly.span_id, anomaly.field, anomaly.problem) == (
+        span_id(1).hex(),
+        "facts.corrections[1]",
+        Problem.CORRECTION_UNFIT,
+    )
+    assert (
+        anomaly.detail
+        == "ada's correction of 1 is left out: step 2 of the patch: /task/type is 'research', not 'design'"
+    )
+
+
+def test_a_correction_that_fits_again_is_no_longer_told() -> None:
+    unfit = folded([step("test", "/task/complexity", value="complex")])
+    assert [each.problem for each in unfit.facts.anomalies] == [Problem.CORRECTION_UNFIT]
+    kept = msgspec.structs.replace(unfit.facts, anomalies=(*unfit.facts.anomalies, OTHER))
+    assert fold(unfit.id, kept, 2, FoldSettings()).facts.anomalies == (OTHER, *unfit.facts.anomalies)
+    assert kept.task is not None
+    fitting = msgspec.structs.replace(kept, task=msgspec.structs.replace(kept.task, complexity="complex"))
+    assert fold(unfit.id, fitting, 3, FoldSettings()).facts.anomalies == (OTHER,)
+
+
+def test_a_fold_of_folded_facts_changes_nothing() -> None:
+    unfit = folded([step("test", "/task/type", value="design")], [step("replace", "/task/id", value="x")])
+    assert fold(unfit.id, unite(unfit.facts, unfit.facts), 0, FoldSettings()) == unfit
 
 
 json_values = st.recursive(

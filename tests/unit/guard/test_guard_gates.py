@@ -28,7 +28,7 @@ from support.records import facts_from, failed, record_from, verdict_of
 from collector_processor.convert import convert, unite
 from collector_processor.guard import GateSettings, judge
 from collector_processor.guard.gates import GATES
-from collector_processor.model.record import Severity
+from collector_processor.model.record import GateName, Severity
 from collector_processor.model.stages import SealKind
 from otel_benchmark import attributes as a
 
@@ -72,13 +72,19 @@ def test_gates_are_named_once_and_weighed_as_specified() -> None:
         "numeric-bounds": "error",
         "enums": "warning",
         "time-window": "error",
+        "pii": "critical",
+        "secrets": "critical",
+        "text-withheld": "warning",
         "tenant-hash": "critical",
         "timing": "error",
         "propensity": "warning",
         "success-quality": "error",
         "failure-quality": "warning",
         "tokens-without-work": "warning",
+        "latency-outlier": "warning",
+        "token-outlier": "warning",
     }
+    assert [gate.name for gate in GATES] == list(GateName)
 
 
 # -- required-sections, required-fields, reported --------------------------------------------------

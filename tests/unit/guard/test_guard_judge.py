@@ -8,7 +8,7 @@ from support.records import facts_from, record_from, record_of
 
 from collector_processor.guard import GateSettings, judge
 from collector_processor.guard.judge import MAX_REASONS, state_of
-from collector_processor.model.record import FailedGate, Severity, State, Verdict
+from collector_processor.model.record import FailedGate, GateName, Severity, State, Verdict
 from otel_benchmark import attributes as a
 
 SOUND = record_from(facts_from(raw_task(whole_task())))
@@ -66,6 +66,26 @@ def test_the_severity_of_a_gate_is_configuration(severity: Severity) -> None:
     (failure,) = [each for each in judged.gates_failed if each.gate == "success-quality"]
     assert failure.severity is severity
     assert judged.valid == (severity in (Severity.INCOMPLETE, Severity.WARNING))
+
+
+def test_the_severities_in_force_are_of_every_gate_and_its_milder_cases() -> None:
+    in_force = GateSettings(severities={"enums": Severity.ERROR}).severities_in_force()
+    assert {gate for gate, _ in in_force} == set(GateName)
+    assert len(in_force) == len(GateName) + 2
+    assert {severity for gate, severity in in_force if gate is GateName.ENUMS} == {Severity.ERROR}
+    assert {severity for gate, severity in in_force if gate is GateName.TENANT_HASH} == {
+        Severity.CRITICAL,
+        Severity.WARNING,
+    }
+
+
+def test_a_gate_fails_only_with_severities_that_it_declares() -> None:
+    """As `gate_results` lists them."""
+    bare = [task(attributes={a.TENANT_ID: "acme"})]
+    judged = [judge(record_of(*parts), GateSettings()).point.verdict for parts in (bare, [*bare, route(), execution()])]
+    failed = {(each.gate, each.severity) for found in judged if found for each in found.gates_failed}
+    assert {gate for gate, severity in failed if severity is Severity.INCOMPLETE} == {"reported", "required-sections"}
+    assert failed <= GateSettings().severities_in_force()
 
 
 def test_a_milder_case_keeps_its_severity() -> None:
