@@ -21,6 +21,7 @@ from support.postgres import temporary_database
 from support.store import DAILY, opened
 
 from collector_processor.store import migrations as under_test
+from collector_processor.store import tiers
 from collector_processor.store.inspection import check
 from collector_processor.store.maintenance import retire, settle
 from collector_processor.store.migrations import migrate
@@ -98,12 +99,10 @@ def upgrade_to(url: str, version: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the release that knew no later version left it."""
     known = tuple(each for each in migrations() if each.version <= version)
 
-    adapt_today = under_test.adapt
-
     async def adapt(connection: Any, lifetimes: Lifetimes) -> None:
         """What was made of TimescaleDB then."""
         if version >= 4:
-            await adapt_today(connection, lifetimes)
+            await tiers.adapt(connection, lifetimes)
         elif version == 2 and await read_tier(connection) is not Tier.POSTGRESQL:
             for table in ("points", "deep_samples"):
                 await connection.execute(
