@@ -18,6 +18,7 @@ from collector_processor.model.facts import (
     Agent,
     Anomaly,
     Authorship,
+    Baseline,
     Candidate,
     Caws,
     Correction,
@@ -124,6 +125,8 @@ NO_TEXTS: Final[Mapping[type[msgspec.Struct], frozenset[str]]] = {
     Anomaly: frozenset({"span_id", "field"}),
     # Who decides about records answers for it by name.
     Correction: frozenset({"fact_id", "time", "author"}),
+    # What was usual is read from our own tables.
+    Baseline: frozenset({"task_type", "window_start", "window_end"}),
 }
 """What this program writes itself, or has checked."""
 
