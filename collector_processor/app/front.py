@@ -18,6 +18,7 @@ from uuid import UUID
 
 import msgspec
 
+from collector_processor.app.holding import Held, Holding
 from collector_processor.app.subject import Subject
 from collector_processor.app.withdrawal import Withdrawal, Withdrawn
 from collector_processor.assemble import wire
@@ -65,6 +66,8 @@ MAX_DEPARTING_BYTES: Final = 8 << 20
 TICK_SECONDS: Final = 0.1
 FAILED_SECONDS: Final = 5.0
 EXPIRE_EVERY: Final = 10 * SECOND
+HOLD: Final = 60 * SECOND
+"""Tasks of a halted source are looked at again after this, or when it is resumed."""
 ROTATE_EVERY: Final = 10 * SECOND
 """So long after its last value has gone, a key is destroyed at the latest."""
 LARGE_BODY: Final = 1 << 20
@@ -130,6 +133,7 @@ class Front:
             ),
             clock(),
         )
+        self._holding = Holding(int(settings.journal_max_bytes * settings.privacy_halt_share))
         self._staged: dict[bytes, set[bytes]] = {}
         self._staged_in: Transaction | None = None
         self._expired_at = 0
@@ -193,11 +197,12 @@ class Front:
         rejected = sum(rejection.spans for rejection in split.rejections)
         return Receipt(rejected, "; ".join(f"{count} x {reason}" for count, reason in split.rejections))
 
-    def _append(self, transaction: Transaction, split: Split) -> list[tuple[Stored, Arrival, bytes]]:
+    def _append(self, transaction: Transaction, split: Split) -> list[tuple[Stored, Arrival, Fragment]]:
         if self._staged_in is not transaction:
             self._staged, self._staged_in = {}, transaction
         self._check_room(transaction.used_bytes(), split)
         now = self._clock()
+        self._holding.check(split.fragments)
         counters = transaction.counters
         transaction.changes += 1
         counters.received += split.spans
@@ -209,7 +214,7 @@ class Front:
             counters.duplicate += again
             if again * HEADER.size < len(fragment.headers):
                 stored = transaction.append(fragment, now, arrival.duplicates)
-                written.append((stored, arrival, fragment.headers))
+                written.append((stored, arrival, fragment))
         return written
 
     def _check_room(self, used: int, split: Split) -> None:
@@ -223,9 +228,10 @@ class Front:
                 "the database is behind or down, or JOURNAL_MAX_BYTES is too small"
             )
 
-    def _index(self, written: list[tuple[Stored, Arrival, bytes]]) -> None:
-        for stored, arrival, headers in written:
-            self._assembler.add(stored, arrival, headers)
+    def _index(self, written: list[tuple[Stored, Arrival, Fragment]]) -> None:
+        for stored, arrival, fragment in written:
+            self._assembler.add(stored, arrival, fragment.headers)
+            self._holding.note(stored, fragment.payload)
 
     # -- Timers ----------------------------------------------------------------------------------------------
 
@@ -272,8 +278,11 @@ class Front:
         now = self._clock()
         departing: list[Departure] = []
 
+        held: set[bytes] = set()
+
         def seal(transaction: Transaction) -> tuple[list[Closing], list[Waiting]]:
-            closings = decide(transaction)
+            closings, halted = self._holding.part(transaction, decide(transaction))
+            held.update(halted)
             waiting = []
             if self._on_departed is not None:
                 departing[:] = _departing(transaction, closings)
@@ -287,6 +296,8 @@ class Front:
 
         def carried_out(done: tuple[list[Closing], list[Waiting]]) -> None:
             self._assembler.carried_out(done[0], now)
+            for trace_id in held:
+                self._assembler.put_off(trace_id, now + HOLD)
             for trace_id, span_ids in self._forgotten:
                 self._assembler.forget(trace_id, span_ids)
             self._forgotten = ()
@@ -298,6 +309,23 @@ class Front:
         if departing and self._on_departed is not None:
             self._on_departed(departing)
         return sum(batch.tasks for batch in waiting)
+
+    # -- Halted sources --------------------------------------------------------------------------------------
+
+    async def halt(self, sources: frozenset[str]) -> None:
+        """Hold back the tasks of these sources and of no others. Raises JournalError."""
+
+        def changed(released: set[bytes]) -> None:
+            for trace_id in released:
+                self._assembler.put_off(trace_id, self._clock())
+
+        if sources != self._holding.sources:
+            await self._run(lambda _: self._holding.halt(sources), changed)
+
+    @property
+    def held(self) -> dict[str, Held]:
+        """What is held of halted sources."""
+        return self._holding.state()
 
     # -- Erasure ---------------------------------------------------------------------------------------------
 

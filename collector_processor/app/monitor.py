@@ -21,6 +21,7 @@ from collector_processor.app.equations import database_spans, journal_spans, rec
 from collector_processor.app.forwarding import Forwarding, protocol_of
 from collector_processor.app.front import SECOND, Front
 from collector_processor.app.front import Snapshot as JournalSnapshot
+from collector_processor.app.halts import Halts
 from collector_processor.app.upkeep import Upkeep
 from collector_processor.app.workers import WorkerPool
 from collector_processor.config import Settings
@@ -54,6 +55,7 @@ class Watched(Protocol):
     privacy_keys: PrivacyKeys | None
     database: DatabaseKeeper
     upkeep: Upkeep
+    halts: Halts
     forwarding: Forwarding | None
     listening: dict[str, str]
     """Address by the name of what listens there."""
@@ -136,6 +138,11 @@ class Monitor:
             reasons.append(f"the oldest sealed batch waits for {lag:.0f} s")
         for problem, values in processor.front.unreadable.items():
             reasons.append(f"journal: {values} entries can't be read: {problem}; put it back and start again")
+        reasons += [
+            f"privacy: {halt.source} is halted since {halt.since.isoformat(timespec='seconds')}, its tasks wait: "
+            f"{halt.found} in record {halt.id}; look at it, then `otel-benchmark privacy resume {halt.source}`"
+            for halt in processor.halts.current
+        ]
         used, limit = processor.front.used_bytes, processor.settings.journal_max_bytes
         if used > limit * FULL_SOON:
             reasons.append(
@@ -204,6 +211,7 @@ class Monitor:
             collection=self._collection(figures, latest),
             equations=tuple(equations),
             privacy=self._privacy(),
+            halted=self._halted(),
             forward=self._forward(),
             off=self._off(),
         )
@@ -237,6 +245,22 @@ class Monitor:
             return None
         return report.Privacy(
             keys=tuple(key_id for key_id, _ in keys), texts=done.texts, replaced=done.replaced, withheld=done.withheld
+        )
+
+    def _halted(self) -> tuple[report.Halted, ...]:
+        held = self._processor.front.held
+        return tuple(
+            report.Halted(
+                source=halt.source,
+                since=halt.since.isoformat(),
+                found=halt.found,
+                record=str(halt.id),
+                bytes=held[halt.source].bytes,
+                max_bytes=held[halt.source].max_bytes,
+                seconds_to_full=held[halt.source].seconds_to_full,
+            )
+            for halt in self._processor.halts.current
+            if halt.source in held
         )
 
     def _forward(self) -> report.Forward | None:

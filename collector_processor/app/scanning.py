@@ -1,25 +1,29 @@
-"""`privacy scan`: what is stored, searched again by the rules of today."""
+"""`privacy scan`, `status` and `resume`: what is stored, searched by the rules of today, and which sources wait."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from datetime import datetime
 from functools import partial
 
 from collector_processor.app.access import opened
+from collector_processor.app.control import ask
 from collector_processor.app.pipeline import Pipeline
 from collector_processor.app.privacy import privacy_keys, protector_of
 from collector_processor.config import PREFIX, Settings
 from collector_processor.convert import FoldSettings
-from collector_processor.errors import ConfigError
+from collector_processor.errors import ConfigError, NotRunningError
 from collector_processor.guard import GateSettings
 from collector_processor.guard.rescan import Rescan, condemn
 from collector_processor.model.facts import Facts
+from collector_processor.store import halts as store_halts
 from collector_processor.store.database import Database
+from collector_processor.store.halts import Halt, halted
 from collector_processor.store.rescan import BEGINNING, Mended, Scanned, by_type, rescan
 
-__all__ = ["Scanned", "by_type", "scan"]
+__all__ = ["Halt", "Scanned", "by_type", "halts", "resume", "scan"]
 
 
 def scan(settings: Settings, *, since: datetime | None, limit: int | None) -> Scanned:
@@ -46,7 +50,39 @@ def scan(settings: Settings, *, since: datetime | None, limit: int | None) -> Sc
 
     async def work(url: str) -> Scanned:
         async with Database(url, application_name="otel-benchmark privacy scan") as database:
-            return await rescan(database, look, pipeline.revise, since=since or BEGINNING, limit=limit)
+            halting = settings.privacy_violation == "halt"
+            return await rescan(database, look, pipeline.revise, since=since or BEGINNING, limit=limit, halting=halting)
+
+    with opened(settings) as url:
+        scanned = asyncio.run(work(url))
+    _tell_processor(settings)
+    return scanned
+
+
+def halts(settings: Settings) -> list[Halt]:
+    """Sources that are halted. Raises BenchmarkError."""
+
+    async def work(url: str) -> list[Halt]:
+        async with Database(url, application_name="otel-benchmark privacy") as database:
+            return await halted(database)
 
     with opened(settings) as url:
         return asyncio.run(work(url))
+
+
+def resume(settings: Settings, source: str, *, author: str, reason: str) -> None:
+    """Let a source's tasks be stored again. Raises BenchmarkError."""
+
+    async def work(url: str) -> None:
+        async with Database(url, application_name="otel-benchmark privacy") as database:
+            await store_halts.resume(database, source, author=author, reason=reason)
+
+    with opened(settings) as url:
+        asyncio.run(work(url))
+    _tell_processor(settings)
+
+
+def _tell_processor(settings: Settings) -> None:
+    """Of several on one database the others notice within a minute."""
+    with contextlib.suppress(NotRunningError):
+        ask(settings.data_dir, "halts")

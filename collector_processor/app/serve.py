@@ -26,6 +26,7 @@ from collector_processor.app.database import DatabaseKeeper
 from collector_processor.app.erasing import Kind, subject_of
 from collector_processor.app.forwarding import Forwarding, protocol_of
 from collector_processor.app.front import Front, Waiting
+from collector_processor.app.halts import Halts
 from collector_processor.app.memory import collect_seldom
 from collector_processor.app.monitor import Monitor
 from collector_processor.app.pipeline import gate_settings
@@ -63,6 +64,7 @@ class Processor:
         self.pool = WorkerPool(self._begin, self._complete, self.database.recover, self._begun)
         departed = self.forwarding.departed if self.forwarding else None
         self.front = Front(settings, self.pool.add, on_departed=departed)
+        self.halts = Halts(settings, self.database, self.front)
         self.upkeep = Upkeep(settings, self.database)
         self.monitor = Monitor(self)
         self._admission = Admission(settings.max_inflight_bytes)
@@ -79,6 +81,7 @@ class Processor:
     async def start(self) -> None:
         """Receive and journal; the database follows in the background."""
         await self.front.start()
+        await self.halts.start()
         if self.forwarding is not None:
             self.forwarding.start()
         self._bringing_up = asyncio.create_task(self._bring_up(), name="database")
@@ -139,6 +142,7 @@ class Processor:
             self.pool.stop,
             self._stop_forwarding,
             self.upkeep.stop,
+            self.halts.stop,
             self.monitor.stop,
             self._control.close,
             self._admin.stop,
@@ -261,7 +265,18 @@ class Processor:
             removed = {place: count for place, count in withdrawn.removed.items() if place != "sealed_spans"}
             return withdrawn._replace(removed=removed, waiting=0)
 
-        return {"status": status, "flush": flush, "undecodable": undecodable, "withdraw": withdraw}
+        async def halts(_: Mapping[str, Any]) -> Any:
+            if self.database.ready.is_set():
+                await self.halts.refresh()
+            return sorted(each.source for each in self.halts.current)
+
+        return {
+            "status": status,
+            "flush": flush,
+            "undecodable": undecodable,
+            "withdraw": withdraw,
+            "halts": halts,
+        }
 
 
 def _text(path: Path | None) -> str | None:

@@ -112,6 +112,18 @@ class Privacy(Part, frozen=True, kw_only=True):
     withheld: dict[str, int]
 
 
+class Halted(Part, frozen=True, kw_only=True):
+    """A source whose tasks wait since a privacy violation, and what the journal holds of it."""
+
+    source: str
+    since: str
+    found: str
+    record: str
+    bytes: int
+    max_bytes: int
+    seconds_to_full: float | None = None
+
+
 class Off(Part, frozen=True, kw_only=True):
     """A part of the processor that is not at work, and why."""
 
@@ -135,6 +147,7 @@ class Status(Part, frozen=True, kw_only=True):
     collection: Collection
     equations: tuple[Equation, ...]
     privacy: Privacy | None = None
+    halted: tuple[Halted, ...] = ()
     forward: Forward | None = None
     off: tuple[Off, ...] = ()
 
@@ -173,6 +186,8 @@ def as_metrics(status: Status) -> Snapshot:
         values[metric.PRIVACY_TEXTS] = privacy.texts
         values[metric.PRIVACY_REPLACED] = {(name,): count for name, count in privacy.replaced.items()}
         values[metric.PRIVACY_WITHHELD] = {(name,): count for name, count in privacy.withheld.items()}
+    if status.halted:
+        values[metric.PRIVACY_HELD_BYTES] = {(each.source,): each.bytes for each in status.halted}
     if status.forward is not None:
         values[metric.FORWARD_UP] = int(status.forward.problem is None)
         values[metric.FORWARD_WAITING_BYTES] = status.forward.waiting_bytes

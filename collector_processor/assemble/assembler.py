@@ -209,6 +209,13 @@ class Assembler:
                 self._plan(trace_id, trace, max(decided.next, now))
             self._unready(trace_id)
 
+    def put_off(self, trace_id: bytes, when: int) -> None:
+        """Look at a trace no earlier than then, whatever is ready of it."""
+        trace = self._traces.get(trace_id)
+        if trace is not None:
+            self._unready(trace_id)
+            self._plan(trace_id, trace, when)
+
     def forget(self, trace_id: bytes, ids: Iterable[bytes]) -> None:
         """The journal remembers these closed or departed spans no longer: an endless trace must not grow for ever."""
         trace = self._traces.get(trace_id)

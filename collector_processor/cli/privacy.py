@@ -1,4 +1,4 @@
-"""`privacy scan`: search stored records again, by the rules of today."""
+"""`privacy`: search stored records again, and let sources go on that were halted for what was found."""
 
 from __future__ import annotations
 
@@ -19,12 +19,38 @@ def add_to(commands: Commands) -> None:
     add_formats(scan)
     scan.set_defaults(run=_scan)
 
+    status = group.add("status", "sources that are halted after a violation")
+    add_formats(status, with_csv=True)
+    status.set_defaults(run=_status)
+
+    resume = group.add("resume", "let the tasks of a halted source be stored again")
+    resume.add_argument("source", metavar="SOURCE", help="as `privacy status` names it")
+    resume.add_argument("--reason", default="", help="why; it stays in the trail of the record")
+    resume.add_argument("--author", required=True, help="who decides")
+    resume.set_defaults(run=_resume)
+
 
 def _age(text: str) -> timedelta:
     unit = {"d": 86_400, "h": 3600, "m": 60}.get(text[-1:])
     if unit is None or not text[:-1].isdecimal() or not int(text[:-1]):
         raise argparse.ArgumentTypeError(f"{text!r} is no age such as 30d, 12h or 90m")
     return timedelta(seconds=int(text[:-1]) * unit)
+
+
+def _status(options: argparse.Namespace) -> int:
+    from collector_processor.app import scanning
+
+    rows = scanning.halts(load_settings(options))
+    print_rows(("source", "since", "id", "found"), rows, options)
+    return 0
+
+
+def _resume(options: argparse.Namespace) -> int:
+    from collector_processor.app import scanning
+
+    scanning.resume(load_settings(options), options.source, author=options.author, reason=options.reason)
+    print(f"{options.source} goes on")
+    return 0
 
 
 def _scan(options: argparse.Namespace) -> int:

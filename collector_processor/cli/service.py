@@ -103,6 +103,9 @@ def _lines(status: Status) -> list[str]:
         done = {"replaced": privacy.replaced, "withheld": privacy.withheld}
         counted = [f"{what} {_counts(by_name)}" for what, by_name in done.items() if by_name]
         rows.append(("privacy", "; ".join([f"{privacy.texts} texts searched", *counted])))
+    for each in status.halted:
+        held = f"{_bytes(each.bytes)} of {_bytes(each.max_bytes)}" + _until_full(each.seconds_to_full)
+        rows.append(("halted", f"{each.source} since {each.since}: {each.found} in record {each.record}; {held}"))
     if (forward := status.forward) is not None:
         counts = {"sent": forward.sent, "sampled out": forward.sampled_out}
         counts |= {f"dropped: {reason.replace('_', ' ')}": spans for reason, spans in forward.dropped.items()}

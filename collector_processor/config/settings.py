@@ -111,6 +111,14 @@ class Settings:
         "`k2=secret,k1=secret`: keys of pseudonyms, the current one first; default: `DATA_DIR/privacy.keys`, made once",
         secret=True,
     )
+    privacy_violation: str = _setting(
+        values.choice("halt", "count"),
+        "halt",
+        "what `privacy scan` does about a source in whose records it finds something, beside quarantining them",
+    )
+    privacy_halt_share: float = _setting(
+        values.share(), "0.25", "share of the journal for the tasks of one halted source; then it is refused"
+    )
     flush_records: int = _setting(values.count(1, 1000), "100", "so many waiting records are written at once, …")
     flush_interval: float = _setting(
         values.duration("10ms", "1h"), "60s", "… and after this time all that wait are, whichever comes first"

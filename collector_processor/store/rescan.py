@@ -19,6 +19,7 @@ from collector_processor.model.record import BenchmarkDataPoint, State, decode_p
 from collector_processor.model.stages import Revise
 from collector_processor.store.contribution import each_fact, facts_of
 from collector_processor.store.database import Connection, Database
+from collector_processor.store.halts import UNKNOWN, halt
 from collector_processor.store.joining import stray_of
 from collector_processor.store.merge import Merged, carry_over, key_of
 from collector_processor.store.points import lock_and_read, write_points
@@ -47,7 +48,7 @@ class Violation(NamedTuple):
 
     id: UUID
     task_id: str | None
-    source: str | None
+    source: str
     found: dict[str, int]
 
 
@@ -59,9 +60,12 @@ class Scanned(NamedTuple):
     strays: int
 
 
-async def rescan(database: Database, look: Look, revise: Revise, *, since: datetime, limit: int | None) -> Scanned:
+async def rescan(
+    database: Database, look: Look, revise: Revise, *, since: datetime, limit: int | None, halting: bool = False
+) -> Scanned:
     """Scan the records from `since` on, the oldest first, `limit` of them at most, and all strays that wait.
 
+    With `halting`, the source of a record in which something is found is halted in the same transaction.
     Raises StoreError; what was mended until then stays so.
     """
     read, violations = 0, []
@@ -75,7 +79,7 @@ async def rescan(database: Database, look: Look, revise: Revise, *, since: datet
         for row in page:
             record = decode_point(row["record"])
             if look(record.facts, record.tenant_id) is not None:
-                found = await _mend(database, row["id"], look, revise)
+                found = await _mend(database, row["id"], look, revise, halting=halting)
                 violations += [found] if found else []
     return Scanned(read, violations, await _mend_strays(database, look))
 
@@ -86,7 +90,7 @@ async def _page(database: Database, place: tuple[datetime, UUID], size: int) -> 
         return await (await connection.execute(statement("page_of_records"), asked)).fetchall()
 
 
-async def _mend(database: Database, id_: UUID, look: Look, revise: Revise) -> Violation | None:
+async def _mend(database: Database, id_: UUID, look: Look, revise: Revise, *, halting: bool) -> Violation | None:
     """Mend a record as it is now, which may be another revision than was read."""
     async with database.writing() as connection:
         held = (await lock_and_read(connection, [id_])).get(id_)
@@ -106,7 +110,9 @@ async def _mend(database: Database, id_: UUID, look: Look, revise: Revise) -> Vi
         await connection.execute(statement("write_audit"), entry)
         source = revised.provenance.source
         named = "/".join(filter(None, (source.service_namespace, source.service_name)))
-        return Violation(id_, revised.task.id, named or None, mended.found)
+        if halting:
+            await halt(connection, named or UNKNOWN, id_, mended.found)
+        return Violation(id_, revised.task.id, named or UNKNOWN, mended.found)
 
 
 async def _mend_strays(database: Database, look: Look) -> int:

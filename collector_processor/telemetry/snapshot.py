@@ -74,6 +74,9 @@ PRIVACY_REPLACED: Final = Family(
 PRIVACY_WITHHELD: Final = Family(
     "privacy_withheld", "Texts left out instead of being passed unread.", ("reason",), "counter"
 )
+PRIVACY_HELD_BYTES: Final = Family(
+    "privacy_held_bytes", "What the journal holds of a source that is halted after a violation.", ("source",)
+)
 BUILD_INFO: Final = Family("build_info", "Always 1; the label tells what runs.", ("version",))
 
 # -- Equations -------------------------------------------------------------------------------------

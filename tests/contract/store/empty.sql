@@ -4,7 +4,8 @@ TRUNCATE
     benchmark_data.batches, benchmark_data.deep_samples, benchmark_data.audit, benchmark_data.stale_hours,
     benchmark_data.hourly_statistics, benchmark_data.hourly_latencies, benchmark_data.daily_statistics,
     benchmark_data.daily_latencies, benchmark_data.gates, benchmark_data.hourly_checks, benchmark_data.hourly_failures,
-    benchmark_data.hourly_measures, benchmark_data.outlier_bounds, benchmark_data.erasures;
+    benchmark_data.hourly_measures, benchmark_data.outlier_bounds, benchmark_data.erasures,
+    benchmark_data.privacy_halts;
 TRUNCATE benchmark_data.hourly_statistics_aggregate;
 TRUNCATE benchmark_data.hourly_latencies_aggregate;
 TRUNCATE benchmark_data.daily_statistics_aggregate;

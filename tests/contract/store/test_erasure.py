@@ -63,9 +63,8 @@ def test_a_task_is_gone_and_leaves_a_tombstone(run, store, erased, rows):
 
 def test_asking_again_finds_nothing(run, store, erased, rows):
     run(store.apply(batch(closed(whole()))))
-    erased(task_ids=["t-1"])
-    again = erased(task_ids=["t-1"])
-    assert (again.number, again.removed) == (2, {"open_spans": 2})
+    first, again = erased(task_ids=["t-1"]), erased(task_ids=["t-1"])
+    assert (again.number, again.removed) == (first.number + 1, {"open_spans": 2})
     assert_balanced(rows)
 
 

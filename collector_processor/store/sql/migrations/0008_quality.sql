@@ -4,7 +4,7 @@
 -- decompress every chunk.
 ALTER TABLE benchmark_data.points ADD COLUMN gate_severities text[];
 COMMENT ON COLUMN benchmark_data.points.gate_severities IS
-    'The severity of each entry of gates_failed; null in rows from before version 7, see severities_of';
+    'The severity of each entry of gates_failed; null in rows from before version 8, see severities_of';
 
 -- The severities of the gates that a record failed, in its own order.
 CREATE FUNCTION benchmark_data.severities_of(record jsonb) RETURNS text[]

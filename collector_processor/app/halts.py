@@ -1,0 +1,84 @@
+"""Which sources are halted, as the running processor knows it: from the database, and from a file until that answers.
+
+A start must not seal what a violation halted before, whether the database is there or not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from collector_processor.app.database import DatabaseKeeper
+from collector_processor.app.front import Front
+from collector_processor.config import Settings
+from collector_processor.errors import BenchmarkError
+from collector_processor.store.database import Database
+from collector_processor.store.halts import Halt, halted
+from collector_processor.telemetry import get_logger
+
+log = get_logger(__name__)
+
+ASK_EVERY: Final = 60.0
+FILE_NAME: Final = "privacy.halts"
+"""In DATA_DIR: what the database said last."""
+
+
+class Halts:
+    """Tells the front which sources are halted, from its start on.
+
+    Attributes:
+        current: as last known.
+    """
+
+    def __init__(self, settings: Settings, database: DatabaseKeeper, front: Front) -> None:
+        self._path: Path = settings.data_dir / FILE_NAME
+        self._database = database
+        self._front = front
+        self._task: asyncio.Task[None] | None = None
+        self.current: tuple[Halt, ...] = ()
+
+    async def start(self) -> None:
+        """Halt what was halted before, and begin to ask the database."""
+        if self._path.exists():
+            rows = msgspec.json.decode(self._path.read_bytes(), type=tuple[Halt, ...])
+            await self._apply(rows)
+        self._task = asyncio.create_task(self._run(), name="halts")
+
+    async def stop(self) -> None:
+        """End."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def refresh(self) -> None:
+        """Ask the database now. Raises BenchmarkError."""
+        assert self._database.url is not None, "a database that is ready has been reached"
+        async with Database(self._database.url, application_name="otel-benchmark halts") as database:
+            await self._apply(tuple(await halted(database)))
+
+    async def _run(self) -> None:
+        await self._database.ready.wait()
+        while True:
+            try:
+                await self.refresh()
+            except BenchmarkError as error:
+                log.warning("privacy: halted sources stay as they were", problem=str(error))
+            await asyncio.sleep(ASK_EVERY)
+
+    async def _apply(self, halts: tuple[Halt, ...]) -> None:
+        await self._front.halt(frozenset(each.source for each in halts))
+        if halts != self.current:
+            self._remember(halts)
+            for each in set(halts) - set(self.current):
+                log.warning("privacy: a source is halted", source=each.source, found=each.found, record=str(each.id))
+        self.current = halts
+
+    def _remember(self, halts: tuple[Halt, ...]) -> None:
+        """Whole or not at all."""
+        fresh = self._path.with_suffix(".new")
+        fresh.touch(mode=0o600)
+        fresh.write_bytes(msgspec.json.encode(halts))
+        fresh.replace(self._path)

@@ -1,0 +1,101 @@
+"""After a violation a source's tasks wait, under a share of the journal, until a person lets it go on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from support.lifecycle import evaluation, execution, payload, route, task
+from support.processor import Own, Processor, own, wait_until
+
+from otel_benchmark import attributes as a
+
+EMAIL = "mia.li@corp-mail.com"
+
+
+def whole(description: str = "Sort the list") -> Own:
+    return own(task(attributes={a.TASK_DESCRIPTION: description}), route(), execution(), evaluation())
+
+
+def send(processor: Processor, service: str, tasks: Own) -> int:
+    """Status of the answer."""
+    return processor.post(payload(tasks.spans, resource={a.SERVICE_NAME: service})).status
+
+
+def tasks(processor: Processor) -> set[str]:
+    return {row["task_id"] for row in processor.rows("SELECT task_id FROM data_points")}
+
+
+def test_a_violation_halts_its_source_alone_until_it_is_resumed(make: Callable[..., Processor]) -> None:
+    with make(PRIVACY="off") as before:
+        assert send(before, "leaky", whole(f"Write to {EMAIL}")) == 200
+        before.settle()
+    with make() as processor:
+        assert processor.status().halted == ()
+        assert processor.run("privacy", "scan").returncode == 1
+        mine, other = whole(), whole()
+        assert send(processor, "leaky", mine) == 200
+        assert send(processor, "sound", other) == 200
+        wait_until(lambda: tasks(processor))
+        processor.flush()
+        assert tasks(processor) == {other.task_id}
+        status = processor.status()
+        (halted,) = status.halted
+        assert (halted.source, halted.found) == ("leaky", "1 EMAIL")
+        assert 0 < halted.bytes < halted.max_bytes
+        assert status.place.open_spans == 4
+        assert status.health.state == "degraded"
+        assert "privacy: leaky is halted since" in status.health.reasons[0]
+        assert b"leaky is halted" in processor.admin("/healthz").body
+        wait_until(lambda: b'privacy_held_bytes{source="leaky"}' in processor.admin("/metrics").body)
+        assert "leaky since" in processor.run("status").stdout
+        (row,) = json.loads(processor.run("privacy", "status", "--json").stdout)
+        assert (row["source"], row["id"]) == ("leaky", halted.record)
+        processor.stop()
+        processor.start()  # the file knows it before the database does
+        processor.flush()
+        assert tasks(processor) == {other.task_id}
+        resumed = processor.run("privacy", "resume", "leaky", "--author", "ada", "--reason", "fixed")
+        assert (resumed.returncode, resumed.stdout) == (0, "leaky goes on\n")
+        wait_until(lambda: tasks(processor) == {other.task_id, mine.task_id})
+        assert processor.status().health.state == "ok"
+        shown = json.loads(processor.run("quarantine", "show", halted.record).stdout)
+        assert [(each["action"], each["author"]) for each in shown["decisions"]] == [
+            ("scan", "privacy scan"),
+            ("resume", "ada"),
+        ]
+        again = processor.run("privacy", "resume", "leaky", "--author", "ada")
+        assert "'leaky' is not halted" in again.stderr
+        processor.assert_balanced()
+
+
+def test_the_share_of_a_halted_source_is_bounded_and_others_go_on(make: Callable[..., Processor]) -> None:
+    with make(PRIVACY="off") as before:
+        send(before, "leaky", whole(f"Write to {EMAIL}"))
+        before.settle()
+    with make(JOURNAL_MAX_BYTES="16MiB", PRIVACY_HALT_SHARE="0.001") as processor:
+        processor.run("privacy", "scan")
+        answers = [send(processor, "leaky", whole("x" * 2000)) for _ in range(9)]
+        assert answers[0] == 200
+        assert answers[-1] == 503
+        last = processor.post(payload(whole("x" * 2000).spans, resource={a.SERVICE_NAME: "leaky"}))
+        assert b"leaky is halted after a privacy violation" in last.body
+        assert last.headers["retry-after"]
+        other = whole()
+        assert send(processor, "sound", other) == 200
+        wait_until(lambda: other.task_id in tasks(processor))
+        processor.assert_balanced()
+
+
+def test_with_the_other_policy_it_is_only_counted(make: Callable[..., Processor]) -> None:
+    with make(PRIVACY="off") as before:
+        send(before, "leaky", whole(f"Write to {EMAIL}"))
+        before.settle()
+    with make(PRIVACY_VIOLATION="count") as processor:
+        assert processor.run("privacy", "scan").returncode == 1
+        mine = whole()
+        send(processor, "leaky", mine)
+        processor.settle()
+        assert tasks(processor) == {mine.task_id}
+        assert processor.status().halted == ()
+        assert processor.status().collection.privacy_violations == 1
