@@ -39,7 +39,9 @@ def add_to(commands: Commands) -> None:
 
     audit = group.add("audit", "the newest decisions about any record: who, when, what, why")
     audit.add_argument(
-        "--action", choices=("correct", "revalidate", "release", "discard", "scan"), help="decisions of this kind"
+        "--action",
+        choices=("correct", "revalidate", "release", "discard", "scan", "resume"),
+        help="decisions of this kind",
     )
     audit.add_argument("--author", metavar="NAME", help="decisions of this person")
     audit.add_argument("--since", type=moment, metavar="TIME", help="decided since: 7d, 12h, or 2026-11-22T12:00Z")
