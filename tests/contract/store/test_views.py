@@ -74,6 +74,8 @@ COLUMNS = {
     "outlier_bounds": "window_start, window_end, task_type, measure, tasks, median, deviation, mad_bound, p99",
     "quarantine": "id, timestamp, task_id, gates_failed, record",
     "orphans": "span_id, trace_id, timestamp, kind, task_id, waiting_since",
+    "erasures": "number, time, kind, subject, removed, author, reason",
+    "erased_records": "id, timestamp, erasure, erased_at",
     "deep_samples": "id, timestamp, task_id, facet, inclusion_probability, policy, content",
 }
 COLUMNS["exportable"] = COLUMNS["data_points"]

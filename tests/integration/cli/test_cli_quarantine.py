@@ -74,7 +74,7 @@ def test_show_says_why_and_what_was_decided(run: Run, record: UUID) -> None:
 @pytest.fixture
 def records(run: Run, record: UUID, postgres_url: str) -> list[UUID]:
     """Two more in quarantine, of which one failed another gate."""
-    pipeline = Pipeline(None, FoldSettings(None), GateSettings())
+    pipeline = Pipeline(Protector(None, None), FoldSettings(None), GateSettings())
     success = {a.EXECUTION_SUCCESS: True}
     spans = (task(11), route(12, parent=11), execution(13, parent=11, attributes=success))
     second = own(*spans, evaluation(14, parent=11, attributes=LOW), trace_id=TRACE, task_id="task-2").spans

@@ -59,7 +59,7 @@ def test_a_violation_halts_its_source_alone_until_it_is_resumed(make: Callable[.
         assert (resumed.returncode, resumed.stdout) == (0, "leaky goes on\n")
         wait_until(lambda: tasks(processor) == {other.task_id, mine.task_id})
         assert processor.status().health.state == "ok"
-        shown = json.loads(processor.run("quarantine", "show", halted.record).stdout)
+        shown = json.loads(processor.run("quarantine", "show", halted.record, "--json").stdout)
         assert [(each["action"], each["author"]) for each in shown["decisions"]] == [
             ("scan", "privacy scan"),
             ("resume", "ada"),

@@ -61,9 +61,8 @@ def test_what_was_stored_in_clear_is_found_redacted_and_quarantined(make: Callab
             person.task_id: {"pii"},
             secret.task_id: {"secrets"},
         }
-        (decision,) = json.loads(processor.run("quarantine", "show", scanned["violations"][0]["id"]).stdout)[
-            "decisions"
-        ]
+        shown = processor.run("quarantine", "show", scanned["violations"][0]["id"], "--json")
+        (decision,) = json.loads(shown.stdout)["decisions"]
         assert (decision["action"], decision["author"]) == ("scan", "privacy scan")
         assert processor.status().collection.privacy_violations == 2
         assert b"privacy_violations_total 2" in processor.admin("/metrics").body
