@@ -7,6 +7,7 @@ It describes a valid record. One that a gate found out of range is stored too, i
 
 from __future__ import annotations
 
+import inspect
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +28,9 @@ def record_schema() -> dict[str, Any]:
     schema = msgspec.json.schema(BenchmarkDataPoint)
     definitions: dict[str, dict[str, Any]] = schema["$defs"]
     for definition in definitions.values():
+        if "description" in definition:
+            # From 3.13 on Python strips a docstring's indentation itself: the file must not depend on who generated it.
+            definition["description"] = inspect.cleandoc(definition["description"])
         if properties := definition.get("properties"):
             definition["required"] = list(properties)
             definition["additionalProperties"] = False
