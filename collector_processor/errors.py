@@ -102,6 +102,10 @@ class StoreError(BenchmarkError):
         self.transient = transient
 
 
+class UnfitError(BenchmarkError):
+    """A record can't be made of its facts; the message says why. It concerns that record alone."""
+
+
 class EmbeddedServerError(StoreError):
     """The embedded PostgreSQL could not be installed, started or stopped."""
 

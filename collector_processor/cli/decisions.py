@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
 import sys
 import uuid
@@ -11,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from collector_processor.cli.author import add_author, author_of
 from collector_processor.cli.commands import Commands
 from collector_processor.cli.configuration import load_settings
 from collector_processor.cli.output import add_formats, print_json, say
@@ -65,7 +65,7 @@ def _add_decision(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="show which records it would be, and change nothing")
     parser.add_argument("--yes", action="store_true", help="don't ask before records chosen by filters are changed")
     parser.add_argument("--reason", default="", help="why; it stays with the record")
-    parser.add_argument("--author", default=None, help="who decides; default: the name you are logged in with")
+    add_author(parser)
     add_formats(parser)
 
 
@@ -118,7 +118,7 @@ def _decide(
         ids = [record.id for record in found]
         if ids:
             _confirm(options, f"{action} {_count(ids)}")
-    who = {"author": _author(options), "reason": options.reason}
+    who = {"author": author_of(options), "reason": options.reason}
 
     async def decide_all(quarantine: Quarantine) -> list[_Outcome]:
         outcomes = []
@@ -156,15 +156,6 @@ def _confirm(options: argparse.Namespace, what: str) -> None:
 
 def _count(records: Sequence[Any]) -> str:
     return f"{len(records)} record" + ("" if len(records) == 1 else "s")
-
-
-def _author(options: argparse.Namespace) -> str:
-    if options.author is not None:
-        return str(options.author)
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # an account without a name, as in many containers
-        raise BenchmarkError("your account has no name here: say who decides with --author NAME") from None
 
 
 def _read_patch(argument: str) -> list[dict[str, Any]]:

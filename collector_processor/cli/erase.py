@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import sys
 from typing import Any
 
+from collector_processor.cli.author import add_author, author_of
 from collector_processor.cli.commands import Commands
 from collector_processor.cli.configuration import load_settings
 from collector_processor.cli.output import add_formats, print_json
@@ -23,7 +23,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--dry-run", action="store_true", help="only count what would go")
     parser.add_argument("--yes", action="store_true", help="don't ask whether you mean it")
     parser.add_argument("--reason", default="", help="why; it stays in the view `erasures`")
-    parser.add_argument("--author", default=None, help="who decides; default: the name you are logged in with")
+    add_author(parser)
     add_formats(parser)
     parser.set_defaults(run=_erase)
 
@@ -34,7 +34,7 @@ def _erase(options: argparse.Namespace) -> int:
     from collector_processor.app import erasing
 
     kind = next(kind for kind in erasing.Kind if getattr(options, kind) is not None)
-    order = erasing.Order(kind, getattr(options, kind), _author(options), options.reason, options.dry_run)
+    order = erasing.Order(kind, getattr(options, kind), author_of(options), options.reason, options.dry_run)
     if not order.value.strip():
         raise BenchmarkError(f"--{kind} is empty: say whose data is to go")
     settings = load_settings(options)
@@ -64,12 +64,3 @@ def _tell(done: Any) -> None:
         print("  nothing was found")
     if done.waiting:
         print(f"  {done.waiting} sealed spans without a task wait to be stored: erase again when they are")
-
-
-def _author(options: argparse.Namespace) -> str:
-    if options.author is not None:
-        return str(options.author)
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # an account without a name, as in many containers
-        raise BenchmarkError("your account has no name here: say who decides with --author NAME") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime, timedelta
 
+from collector_processor.cli.author import add_author, author_of
 from collector_processor.cli.commands import Commands, positive
 from collector_processor.cli.configuration import load_settings
 from collector_processor.cli.output import add_formats, print_json, print_rows
@@ -26,7 +27,7 @@ def add_to(commands: Commands) -> None:
     resume = group.add("resume", "let the tasks of a halted source be stored again")
     resume.add_argument("source", metavar="SOURCE", help="as `privacy status` names it")
     resume.add_argument("--reason", default="", help="why; it stays in the trail of the record")
-    resume.add_argument("--author", required=True, help="who decides")
+    add_author(resume)
     resume.set_defaults(run=_resume)
 
 
@@ -48,7 +49,7 @@ def _status(options: argparse.Namespace) -> int:
 def _resume(options: argparse.Namespace) -> int:
     from collector_processor.app import scanning
 
-    scanning.resume(load_settings(options), options.source, author=options.author, reason=options.reason)
+    scanning.resume(load_settings(options), options.source, author=author_of(options), reason=options.reason)
     print(f"{options.source} goes on")
     return 0
 

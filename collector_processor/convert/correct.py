@@ -57,8 +57,8 @@ def with_unfit(facts: Facts, unfit: Mapping[int, str]) -> Facts:
     task = facts.task
     assert task is not None
     for place, error in unfit.items():
-        by = facts.corrections[place]
-        detail = f"{by.author}'s correction of {by.time} is left out: {error}"[:_DETAIL_LENGTH]
+        # Who made it stands in the correction: an anomaly goes where authors do not.
+        detail = f"the correction of {facts.corrections[place].time} is left out: {error}"[:_DETAIL_LENGTH]
         kept.append(Anomaly(task.span_id, f"facts.corrections[{place}]", Problem.CORRECTION_UNFIT, detail))
     anomalies = tuple(sorted(kept, key=lambda each: (each.span_id, each.field, each.problem)))
     return facts if anomalies == facts.anomalies else msgspec.structs.replace(facts, anomalies=anomalies)

@@ -28,9 +28,6 @@ from collector_processor.telemetry.metrics import REQUEST_BYTES, REQUEST_SECONDS
 
 log = get_logger(__name__)
 
-_PATHS_TOLD: Final = 16
-"""Paths without a receiver that are logged: whoever tries many learns no more."""
-
 
 class _Form(NamedTuple):
     """How messages are written under a content type."""
@@ -55,7 +52,7 @@ class HttpReceiver:
         self._intake = intake
         self._admission = admission
         self._limits = limits
-        self._told: set[str] = set()
+        self._told = False
         self._transcoder = ThreadPoolExecutor(1, "otlp-json")
         self._server = HttpServer(self.app, setting)
 
@@ -76,7 +73,7 @@ class HttpReceiver:
         answer: Receipt | Refusal
         if endpoint is None:
             answer = _refusal(HTTPStatus.NOT_FOUND, StatusCode.NOT_FOUND, _nothing_at(scope["path"]))
-            self._tell_once(scope["path"])
+            self._tell_once()
         elif scope["method"] != "POST":
             answer = _refusal(HTTPStatus.METHOD_NOT_ALLOWED, StatusCode.UNIMPLEMENTED, "Send telemetry with POST")
         elif form is None:
@@ -92,11 +89,15 @@ class HttpReceiver:
             count(Transport.HTTP, endpoint, answer)
         await _send(send, form or _JSON, endpoint, answer)
 
-    def _tell_once(self, path: str) -> None:
-        """Exporters show the number 404 alone, so whoever looks for his traces finds the words here."""
-        if path not in self._told and len(self._told) < _PATHS_TOLD:
-            self._told.add(path)
-            log.warning("receive: a request was refused, and so are others like it", why=_nothing_at(path))
+    def _tell_once(self) -> None:
+        """Exporters show the number 404 alone, so whoever looks for his traces finds the words here.
+
+        The path is not among them: it is the sender's text, and may hold anything.
+        """
+        if not self._told:
+            self._told = True
+            why = _nothing_at("the path of a request")
+            log.warning("receive: a request was refused, and so are others like it", why=why)
 
     async def _take(self, endpoint: Endpoint, form: _Form, headers: dict[bytes, bytes], receive: Receive) -> Receipt:
         """Read the body and hand it on, while its bytes are counted."""

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import msgspec
 
+from collector_processor.errors import UnfitError
 from collector_processor.model.facts import Anomaly, Facts
 from collector_processor.model.record import BenchmarkDataPoint, State
 from collector_processor.model.stages import LifecycleFact, Revise, SpanKey, Stray
@@ -88,7 +89,7 @@ class Merged:
 
 
 def merge(key: tuple[UUID, SpanKey], held: Held | None, brought: Brought, revise: Revise, unite: Unite) -> Merged:
-    """Unite and count. Whatever `revise` raises passes through, ValueError where the record can't have a key."""
+    """Unite and count. Whatever `revise` raises passes through, UnfitError where the record can't have a key."""
     merged = Merged()
     if held is not None and held.state in TOMBSTONES:
         _bury(held.state, brought, merged)
@@ -131,7 +132,7 @@ def key_of(point: BenchmarkDataPoint, spans: int) -> Key:
     """The key row of a stored record."""
     task = point.facts.task
     if task is None:
-        raise ValueError("facts.task is null: a record exists only from its ended task span")
+        raise UnfitError("facts.task is null: a record exists only from its ended task span")
     return Key(
         point.id,
         bytes.fromhex(point.provenance.trace_id),

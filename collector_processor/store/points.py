@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 from psycopg.rows import DictRow
 
+from collector_processor.errors import UnfitError, told
 from collector_processor.model.facts import Facts
 from collector_processor.model.record import BenchmarkDataPoint, decode_point
 from collector_processor.model.stages import SpanKey
@@ -20,10 +21,6 @@ from collector_processor.store.statements import statement
 
 _BURST: Final = 50
 """Records that are sent before other work is done: as many as sockets hold, so that the server has something to do."""
-
-
-class UnfitError(Exception):
-    """A record can't be made of its facts; the message says why. It concerns that record alone."""
 
 
 async def insert_keys(connection: Connection, keys: Collection[Key]) -> frozenset[UUID]:
@@ -58,7 +55,7 @@ def _held(found: DictRow) -> Held:
         if found["facts"] is not None:
             facts = msgspec.json.decode(found["facts"], type=Facts)
     except msgspec.DecodeError as error:
-        raise UnfitError(f"the stored record {found['id']} can't be read: {error}") from error
+        raise UnfitError(f"the stored record {found['id']} can't be read: {told(error)}") from error
     return Held(SpanKey(found["trace_id"], found["span_id"]), found["state"], found["spans"], record, facts)
 
 

@@ -14,11 +14,11 @@ from uuid import UUID
 import msgspec
 import psycopg
 
+from collector_processor.errors import UnfitError, told
 from collector_processor.model.stages import Applied, PreparedBatch, Revise, Stray
 from collector_processor.store.contribution import Contribution, Unite, group, refusal
-from collector_processor.store.database import Connection, Database, describe
+from collector_processor.store.database import Connection, Database
 from collector_processor.store.joining import stray_of
-from collector_processor.store.points import UnfitError
 from collector_processor.store.statements import statement
 from collector_processor.store.tally import Tally
 from collector_processor.store.writing import Rules, Work, move, write
@@ -109,8 +109,7 @@ class PostgresStore:
                 return tally
         except _ONE_TOO_MANY as error:
             if len(items) == 1:
-                reason = describe(error) if isinstance(error, psycopg.Error) else str(error)
-                return Tally(refused=[refusal(items[0], reason)])
+                return Tally(refused=[refusal(items[0], _reason(error))])
         except _TOO_MANY:
             if len(items) == 1:
                 raise
@@ -133,6 +132,11 @@ class PostgresStore:
                 return 0
         middle = len(strays) // 2
         return await self._join(connection, strays[:middle]) + await self._join(connection, strays[middle:])
+
+
+def _reason(error: Exception) -> str:
+    """Why one record is refused. The server's own words may quote a value: its name for the error does not."""
+    return f"{told(error)} ({error.sqlstate})" if isinstance(error, psycopg.Error) and error.sqlstate else told(error)
 
 
 async def _outcome(connection: Connection, batch_id: UUID) -> Applied | None:

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from psycopg.types.json import Jsonb
 
+from collector_processor.errors import UnfitError
 from collector_processor.model.record import (
     BenchmarkDataPoint,
     Evaluation,
@@ -65,11 +66,12 @@ COLUMN_TYPES: Final = tuple(column.type for column in COLUMNS)
 def row(point: BenchmarkDataPoint) -> tuple[Any, ...]:
     """The values of one row, in the order of COLUMNS; `record` is wrapped JSON in UTF-8.
 
-    Raises ValueError (UnicodeEncodeError is one) where a value has no form that PostgreSQL could store.
+    Raises UnfitError without a verdict, ValueError (UnicodeEncodeError is one) where a value has no form that
+    PostgreSQL could store.
     """
     verdict = point.verdict
     if verdict is None:
-        raise ValueError("verdict is null: the record hasn't passed the gates")
+        raise UnfitError("verdict is null: the record hasn't passed the gates")
     task, labels, provenance = point.task, point.rl_labels, point.provenance
     return (
         point.id,

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import msgspec
 
-from collector_processor.errors import StoreError
+from collector_processor.errors import StoreError, UnfitError, told
 from collector_processor.model.stages import Revise, SpanKey, Stray
 from collector_processor.store.contribution import (
     Contribution,
@@ -30,7 +30,7 @@ from collector_processor.store.contribution import (
 from collector_processor.store.database import Connection
 from collector_processor.store.joining import find_points, parent_of, stray_of
 from collector_processor.store.merge import Brought, Held, Merged, merge
-from collector_processor.store.points import UnfitError, insert_keys, lock_and_read, mark_stale, write_new, write_points
+from collector_processor.store.points import insert_keys, lock_and_read, mark_stale, write_new, write_points
 from collector_processor.store.rows import instant
 from collector_processor.store.statements import statement
 from collector_processor.store.tally import Tally
@@ -52,7 +52,7 @@ class Rules:
         try:
             return merge((id_, key), held, brought, self.revise, self.unite)
         except Exception as error:
-            raise UnfitError(f"{type(error).__name__}: {error}") from error
+            raise UnfitError(told(error)) from error
 
 
 class Work(NamedTuple):

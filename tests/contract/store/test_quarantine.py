@@ -257,7 +257,7 @@ def test_a_correction_that_later_facts_leave_no_place_for_is_told(run, store, qu
     record = run(quarantine.show(id_of()))
     [anomaly] = record.facts.anomalies
     assert (anomaly.problem, anomaly.field) == (Problem.CORRECTION_UNFIT, "facts.corrections[0]")
-    assert anomaly.detail.startswith(f"ada's correction of {LATER} is left out: step 1 of the patch")
+    assert anomaly.detail.startswith(f"the correction of {LATER} is left out: step 1 of the patch")
     assert len(record.facts.corrections) == 1
     newest = evaluation(span=9, start=NOON + timedelta(minutes=2))
     run(store.apply(batch(late(Facts(evaluations=(newest,))))))

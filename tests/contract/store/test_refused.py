@@ -9,6 +9,7 @@ import pytest
 from support.facts import NOON, SECOND, batch, closed, execution, late, lost, many, revise, routing, task, whole
 from support.store import assert_balanced, counts, execute
 
+from collector_processor.errors import UnfitError
 from collector_processor.model.facts import Agent, Facts
 
 # Random enough that compression doesn't make it fit an index entry.
@@ -51,6 +52,19 @@ def test_one_bad_task_among_good_ones_is_refused_with_its_error(run, store, rows
     assert_balanced(rows)
 
 
+def test_an_error_that_quotes_a_value_is_told_by_its_name(run, open_store):
+    def quotes(id_, facts, revision):
+        if facts.task.task_id == "t-2":
+            raise ValueError("mia.li@corp.com is no such thing")
+        return revise(id_, facts, revision)
+
+    async def scenario():
+        async with open_store(revise=quotes) as store:
+            return await store.apply(batch(*many(3)))
+
+    assert [refused.error for refused in run(scenario()).refused] == ["ValueError"]
+
+
 def test_a_bad_late_fact_leaves_its_record_alone(run, store, rows):
     run(store.apply(batch(closed(Facts(task=task(), executions=(execution(),))))))
     [before] = rows("SELECT * FROM benchmark.data_points")
@@ -74,7 +88,7 @@ def test_a_bad_stray_is_refused(run, store, rows):
 def test_a_record_that_cannot_be_folded_is_refused(run, open_store, rows):
     def refuses(id_, facts, revision):
         if facts.task.task_id == "t-2":
-            raise ZeroDivisionError("a\0 \ud800 fault of one record")
+            raise UnfitError("a\0 \ud800 fault of one record")
         return revise(id_, facts, revision)
 
     async def scenario():
@@ -83,7 +97,7 @@ def test_a_record_that_cannot_be_folded_is_refused(run, open_store, rows):
             return await store.apply(given), await store.apply(given)
 
     applied, again = run(scenario())
-    assert [refused.error for refused in applied.refused] == ["ZeroDivisionError: a ? fault of one record"]
+    assert [refused.error for refused in applied.refused] == ["a ? fault of one record"]
     assert again == applied
     assert_balanced(rows)
 

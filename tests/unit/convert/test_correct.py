@@ -138,8 +138,7 @@ def test_corrections_follow_each_other_and_one_that_no_longer_fits_is_left_out_w
         Problem.CORRECTION_UNFIT,
     )
     assert (
-        anomaly.detail
-        == "ada's correction of 1 is left out: step 2 of the patch: /task/type is 'research', not 'design'"
+        anomaly.detail == "the correction of 1 is left out: step 2 of the patch: /task/type is 'research', not 'design'"
     )
 
 

@@ -1,4 +1,4 @@
-"""A request to a path where nothing is received is answered each time, and logged once a path."""
+"""A request to a path where nothing is received is answered each time, and logged once without its path."""
 
 from __future__ import annotations
 
@@ -27,11 +27,8 @@ def test_a_wrong_path_is_told_once() -> None:
         await receiver.app(scope, receive, send)
 
     with capture_logs() as logs:
-        for path in ("/", "/", "/v1/metrics"):
+        for path in ("/", "/of/mia.li@corp.com", "/v1/metrics"):
             asyncio.run(post(path))
-        for number in range(100):
-            asyncio.run(post(f"/{number}"))
-    assert answers == [404] * 103
-    told = [each["why"] for each in logs]
-    assert "Nothing is received at /: send to /v1/traces" in told
-    assert len(told) == len(set(told)) == 16
+    assert answers == [404] * 3
+    (told,) = logs
+    assert told["why"].startswith("Nothing is received at the path of a request: send to /v1/traces")

@@ -8,6 +8,7 @@ from support.facts import batch, closed, evaluation, revise, tool_call, whole
 from support.store import counts, id_of
 
 from collector_processor.convert.union import arrange, unite
+from collector_processor.errors import UnfitError
 from collector_processor.model.facts import Anomaly, Facts, Problem
 from collector_processor.model.record import FailedGate, Severity, State, Verdict
 from collector_processor.model.stages import SpanKey
@@ -99,7 +100,7 @@ def test_a_release_sticks_unless_a_critical_gate_fails(before, critical, judged,
 
 
 def test_a_record_without_a_task_has_no_key():
-    with pytest.raises(ValueError, match="task is null"):
+    with pytest.raises(UnfitError, match="task is null"):
         key_of(msgspec.structs.replace(RECORD, facts=Facts()), 0)
 
 

@@ -11,6 +11,7 @@ import pytest
 from support.facts import NOON, execution, revise, routing, task, whole
 from support.store import id_of
 
+from collector_processor.errors import UnfitError
 from collector_processor.model.facts import Agent, Facts
 from collector_processor.model.record import FailedGate, Severity, Verdict, decode_point
 from collector_processor.store.rows import COLUMNS, instant, row, withheld
@@ -79,7 +80,7 @@ def test_a_time_is_cut_to_microseconds():
 
 def test_a_record_that_was_not_judged_is_no_row():
     point = msgspec.structs.replace(revise(id_of(), whole(), 1).point, verdict=None)
-    with pytest.raises(ValueError, match="verdict is null"):
+    with pytest.raises(UnfitError, match="verdict is null"):
         row(point)
 
 
