@@ -115,3 +115,9 @@ class SamplingMemory(msgspec.Struct, frozen=True, array_like=True):
     """No stratum that the running account had no room for had more tasks than this."""
     costs: dict[Facet, Spent] = {}
     """Facet → cost in the last window in which analyses ended."""
+
+
+class Admitted(msgspec.Struct, frozen=True, array_like=True):
+    """What the hard cap counts: facet → minute since the epoch → analyses that were let through in it."""
+
+    minutes: dict[Facet, dict[int, int]] = {}
