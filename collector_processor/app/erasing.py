@@ -22,6 +22,7 @@ from collector_processor.config import PREFIX, Settings
 from collector_processor.errors import ConfigError, NotRunningError
 from collector_processor.guard.privacy import Category, Detector, Keyring, Redactor, Text
 from collector_processor.guard.tenants import hashed
+from collector_processor.guard.texts import IDENTIFIERS
 from collector_processor.model.stages import PrivacyKeys
 from collector_processor.store.database import Database
 from collector_processor.store.erasure import Awaited, Kind, Marks, Request, erase, find, tenants
@@ -139,7 +140,7 @@ def _task_ids(task_id: str, keys: PrivacyKeys | None) -> list[str]:
     names: dict[str, None] = {}
     detector = Detector()
     for key_id, _ in keys or ():
-        redactor = Redactor(Keyring(dict(keys or ()), current=key_id), detector)
+        redactor = Redactor(Keyring(dict(keys or ()), current=key_id), detector, IDENTIFIERS)
         names[redactor.texts((Text(a.TASK_ID, task_id),), None).values[0]] = None
     names[task_id] = None
     return [*names]

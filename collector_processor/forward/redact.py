@@ -16,7 +16,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from collector_processor.forward.allowed import EVENTS, RESOURCE, SPAN, Form, is_name
-from collector_processor.forward.texts import Clean, kept_back, texts_of, values_of
+from collector_processor.forward.texts import Clean, said_by, texts_of, values_of
 from collector_processor.model.stages import Standing
 from otel_benchmark import attributes as a
 
@@ -101,9 +101,11 @@ class Redactor:
             return
         tenants = (item.value.string_value for copy in copies for item in copy.attributes if item.key == a.TENANT_HASH)
         texts = [text for copy in copies for text in texts_of(copy)]
-        beside = [text for original in originals for text in kept_back(original)]
-        told = [(text.key, text.value) for text in texts] + beside
-        for text, value in zip(texts, self._clean(told, next(tenants, None)), strict=False):
+        told = [(text.key, text.value) for text in texts]
+        said = dict.fromkeys(each for original in originals for each in said_by(original) if each[1])
+        for each in told:
+            said.pop(each, None)
+        for text, value in zip(texts, self._clean([*told, *said], next(tenants, None)), strict=False):
             text.replace(value)
 
     def _resource(self, raw: bytes) -> Resource:

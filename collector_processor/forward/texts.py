@@ -1,4 +1,4 @@
-"""Texts of a span: those of its copy, each with how to replace it, and those that stay here. Pure."""
+"""Texts of a span: those of its copy, each with how to replace it, and all that it said. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from collector_processor.forward.allowed import SPAN
-from otel_benchmark import attributes as a
 
 Clean = Callable[[Sequence[tuple[str, str]], str | None], Sequence[str]]
 """(texts as pairs of attribute and value, hash of their tenant) → as many texts that may leave."""
@@ -53,13 +52,22 @@ def values_of(key: str, value: Any) -> Iterator[LeavingText]:
             yield LeavingText(key, item, "string_value")
 
 
-def kept_back(original: Span) -> Iterator[tuple[str, str]]:
-    """Give the texts of a task's own spans that don't leave."""
-    if not any(item.key == a.TASK_ID for item in original.attributes):
-        return
-    for item in original.attributes:
-        if item.key not in SPAN:
-            yield from ((text.key, text.value) for text in values_of(item.key, item.value))
-    for event in original.events:
-        for item in event.attributes:
-            yield from ((text.key, text.value) for text in values_of(item.key, item.value))
+def said_by(original: Span) -> Iterator[tuple[str, str]]:
+    """Give every text of a span as it came, with the name that it stands under, whether it leaves or not."""
+    yield "name", original.name
+    yield "status.message", original.status.message
+    for item in (*original.attributes, *(item for event in original.events for item in event.attributes)):
+        yield from _said(item.key, item.value)
+
+
+def _said(key: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Give the texts of a value, those of maps under the path to them."""
+    match value.WhichOneof("value"):
+        case "string_value":
+            yield key, value.string_value
+        case "array_value":
+            for item in value.array_value.values:
+                yield from _said(key, item)
+        case "kvlist_value":
+            for item in value.kvlist_value.values:
+                yield from _said(f"{key}.{item.key}", item.value)

@@ -17,7 +17,7 @@ from collector_processor.guard.disclosures import disclosed
 from collector_processor.guard.endings import CUT_BYTES, without_half
 from collector_processor.guard.privacy import Detector, Finding, Keyring, Redacted, Redactor, Text, Withheld
 from collector_processor.guard.tenants import hash_tenants, hashed
-from collector_processor.guard.texts import COMMON, NAMES, Gathered, gather, gather_from, plan_of, replace
+from collector_processor.guard.texts import COMMON, IDENTIFIERS, NAMES, Gathered, gather, gather_from, plan_of, replace
 from collector_processor.model.facts import Correction, Facts, Problem
 from collector_processor.model.stages import Converted, Disclosure, Redactions, Stray
 from otel_benchmark import attributes as a
@@ -33,7 +33,7 @@ class Protector:
 
     def __init__(self, tenant_key: bytes | None, keyring: Keyring | None) -> None:
         self._tenant_key = tenant_key
-        self._redactor = None if keyring is None else Redactor(keyring, Detector())
+        self._redactor = None if keyring is None else Redactor(keyring, Detector(), IDENTIFIERS)
         self._texts = 0
         self._replaced: Counter[str] = Counter()
         self._withheld: Counter[str] = Counter()

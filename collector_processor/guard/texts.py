@@ -130,8 +130,28 @@ NO_TEXTS: Final[Mapping[type[msgspec.Struct], frozenset[str]]] = {
 }
 """What this program writes itself, or has checked."""
 
-COMMON: Final = frozenset({a.TASK_ID, a.TASK_PARENT_ID, *NAMES[Source].values()})
+COMMON: Final = frozenset({a.TASK_ID, a.TASK_PARENT_ID, a.EMITTER_ID, *NAMES[Source].values()})
 """What several tenants' spans are joined by, or come from: its pseudonyms are the same for all tenants."""
+
+IDENTIFIERS: Final = frozenset(
+    {
+        a.AGENT_ID,
+        a.CAWS_SPEC_ID,
+        a.CAWS_VERDICT_ID,
+        a.EMITTER_ID,
+        a.GEN_AI_AGENT_ID,
+        a.GEN_AI_CONVERSATION_ID,
+        a.GEN_AI_TOOL_CALL_ID,
+        a.ROUTING_CANDIDATE_IDS,
+        a.ROUTING_SELECTED_ID,
+        a.SERVICE_NAME,
+        a.SERVICE_NAMESPACE,
+        a.TASK_GROUP_ID,
+        a.TASK_ID,
+        a.TASK_PARENT_ID,
+    }
+)
+"""What is the same thing wherever it is written alike, so that it must not be alike by redaction."""
 
 
 class Gathered(NamedTuple):

@@ -10,6 +10,7 @@ import msgspec
 
 from collector_processor.model.facts import Anomaly, EvaluationFact
 from collector_processor.model.stages import SpanKey, Stray
+from collector_processor.model.withheld import tells_apart
 from collector_processor.store.contribution import Contribution, decode_fact, fact_ids
 from collector_processor.store.database import Connection
 from collector_processor.store.rows import instant
@@ -97,7 +98,7 @@ async def _by_span(connection: Connection, strays: Sequence[Stray], places: Mapp
 
 
 async def _by_task(connection: Connection, strays: Sequence[Stray], clock_skew: timedelta) -> dict[str, UUID]:
-    named = [stray for stray in strays if stray.fact.task_id is not None]
+    named = [stray for stray in strays if stray.fact.task_id is not None and tells_apart(stray.fact.task_id)]
     if not named:
         return {}
     rows = await connection.execute(

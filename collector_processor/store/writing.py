@@ -17,6 +17,7 @@ import msgspec
 
 from collector_processor.errors import StoreError, UnfitError, told
 from collector_processor.model.stages import Revise, SpanKey, Stray
+from collector_processor.model.withheld import tells_apart
 from collector_processor.store.contribution import (
     Contribution,
     Unite,
@@ -212,12 +213,12 @@ async def _related_strays(
     """Strays that wait for points like these, and the points that others of their traces went to."""
     if not shares:
         return [], {}
-    tasks = [share.facts.task for share in shares]
+    named = {share.facts.task.task_id for share in shares if share.facts.task} - {None}
     rows = await connection.execute(
         statement("related_strays"),
         {
             "trace_ids": [*{share.key.trace_id for share in shares}],
-            "task_ids": [*{task.task_id for task in tasks if task and task.task_id is not None}],
+            "task_ids": [task_id for task_id in named if task_id and tells_apart(task_id)],
         },
     )
     waiting: list[Stray] = []

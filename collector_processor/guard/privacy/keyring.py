@@ -77,6 +77,8 @@ def hkdf(key: bytes, salt: bytes, info: bytes) -> bytes:
 
 def canonical(value: str, category: Category) -> str:
     """Return the form of a value in which it is compared: spaces and case where they don't matter."""
+    if category is Category.ID:
+        return value
     value = unicodedata.normalize("NFKC", value).strip()
     match category:
         case Category.EMAIL:

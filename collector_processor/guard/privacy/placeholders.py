@@ -8,11 +8,12 @@ from math import log2
 from typing import Final
 
 from collector_processor.guard.privacy.vocabulary import words
+from collector_processor.model.withheld import WITHHELD
 
-OWN: Final = re.compile(
-    r"<[A-Z_]{2,16}:[a-z0-9]{1,16}:[a-z2-7]{16}>|<WITHHELD:[a-z_]+>|/\[PATH\](?:/\[FILE\](?:\.\w+)?)?"
-)
+OWN: Final = re.compile(rf"<[A-Z_]{{2,16}}:[a-z0-9]{{1,16}}:[a-z2-7]{{16}}>|{WITHHELD.pattern}")
 """What a redacted text shows: pseudonyms, withheld pieces, generalised paths."""
+WHO: Final = re.compile(r"<(?!CREDENTIAL:)[A-Z_]{2,16}:[a-z0-9]{1,16}:[a-z2-7]{16}>")
+"""A pseudonym by which somebody is found."""
 
 _WORDS: Final = words(
     "password passwd pass pwd secret token key apikey api_key api-key changeme change_me change-me example test dummy"

@@ -1,18 +1,20 @@
 """Replacement: every sensitive place of a text gives way to a pseudonym, and what can't be read is withheld.
 
 What comes out has been searched again: no detector finds anything in it, so a second pass changes nothing.
+
+An identifier is replaced whole, so that two that differ stay different: else they would name one thing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Final
 
 from collector_processor.guard.privacy.detector import Detector, findings_of
 from collector_processor.guard.privacy.keyring import Keyring
 from collector_processor.guard.privacy.locations import generalised
 from collector_processor.guard.privacy.marks import Mark, Place, places
-from collector_processor.guard.privacy.placeholders import OWN
+from collector_processor.guard.privacy.placeholders import OWN, WHO
 from collector_processor.guard.privacy.vocabulary import Category, Finding, Reason, Redacted, Text, Withheld
 
 ROUNDS: Final = 4
@@ -20,11 +22,15 @@ ROUNDS: Final = 4
 
 
 class Redactor:
-    """Makes texts fit to be stored; one for each thread, as its detector is."""
+    """Makes texts fit to be stored; one for each thread, as its detector is.
 
-    def __init__(self, keyring: Keyring, detector: Detector) -> None:
+    `identifiers` are the keys of texts that others are compared with.
+    """
+
+    def __init__(self, keyring: Keyring, detector: Detector, identifiers: Container[str] = ()) -> None:
         self._keyring = keyring
         self._detector = detector
+        self._identifiers = identifiers
 
     def texts(self, texts: Sequence[Text], tenant: str | None, names: Iterable[str] = ()) -> Redacted:
         """Return the texts of one task as they may be stored.
@@ -32,7 +38,9 @@ class Redactor:
         `tenant` is the tenant as it is stored (its hash), None where it isn't known. `names` are persons known from
         elsewhere. A text in which detection fails is withheld; the others pass as they would without it.
         """
-        names = tuple(names)
+        return self._identified(texts, self._passed(texts, tenant, tuple(names)), tenant)
+
+    def _passed(self, texts: Sequence[Text], tenant: str | None, names: tuple[str, ...]) -> Redacted:
         try:
             return self._redacted(texts, tenant, names)
         except Exception as error:  # noqa: BLE001 - whatever detection raises, nothing passes unread
@@ -40,7 +48,7 @@ class Redactor:
         failed = {number: name for number, text in enumerate(texts) if (name := self._failure(text, tenant, names))}
         failed = failed or dict.fromkeys(range(len(texts)), together)
         sound = [number for number in range(len(texts)) if number not in failed]
-        rest = self.texts([texts[number] for number in sound], tenant, names) if sound else Redacted([], (), ())
+        rest = self._passed([texts[number] for number in sound], tenant, names) if sound else Redacted([], (), ())
         values = [withheld_as(Reason.FAILED)] * len(texts)
         for number, value in zip(sound, rest.values, strict=True):
             values[number] = value
@@ -48,6 +56,24 @@ class Redactor:
         refused += [Withheld(number, texts[number].key, Reason.FAILED, name) for number, name in failed.items()]
         findings = [finding._replace(number=sound[finding.number]) for finding in rest.findings]
         return Redacted(values, findings, sorted(refused))
+
+    def _identified(self, texts: Sequence[Text], redacted: Redacted, tenant: str | None) -> Redacted:
+        """Return the same with whole pseudonyms for identifiers; behind them, those of whom they told."""
+        touched = {each.number for each in redacted.findings} | {each.number for each in redacted.withheld}
+        whole = sorted(number for number in touched if texts[number].key in self._identifiers)
+        if not whole:
+            return redacted
+        values, findings, withheld = list(redacted.values), [*redacted.findings], []
+        for number in whole:
+            pseudonym = self._keyring.pseudonym(texts[number].value, Category.ID, tenant)
+            values[number] = "".join([pseudonym, *dict.fromkeys(WHO.findall(values[number]))])
+        for each in redacted.withheld:
+            if each.number in whole:
+                size = len(texts[each.number].value)
+                findings.append(Finding(Category.ID, each.reason.value, each.number, each.key, 0, size))
+            else:
+                withheld.append(each)
+        return Redacted(values, findings, withheld)
 
     def _failure(self, text: Text, tenant: str | None, names: tuple[str, ...]) -> str | None:
         """Return the type of what a text alone makes detection raise, None where it doesn't."""

@@ -25,6 +25,8 @@ class Category(StrEnum):
     BIRTH = "BIRTH"
     ADDRESS = "ADDRESS"
     PATH = "PATH"
+    ID = "ID"
+    """An identifier that had something of the others in it, or couldn't be read: no detector finds one."""
 
     @property
     def secret(self) -> bool:

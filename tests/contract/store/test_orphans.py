@@ -67,6 +67,17 @@ def test_a_resent_orphan_is_a_duplicate_before_and_after_it_joined(run, store, r
     assert_balanced(rows)
 
 
+@pytest.mark.parametrize("name", ["<WITHHELD:encoded>", "/[PATH]/[FILE].py", "run of /[PATH]/[FILE]"])
+def test_nothing_joins_by_an_id_of_which_nothing_is_left(run, store, rows, name):
+    """Before the task came and after it."""
+    stray = lost(routing(2, 9, task_id=name))
+    assert counts(run(store.apply(batch(stray)))) == {"orphaned": 1}
+    assert counts(run(store.apply(batch(closed(whole(task_id=name)))))) == {"in_points": 5, "accepted": 1}
+    assert counts(run(store.apply(batch(lost(routing(3, 9, task_id=name)))))) == {"orphaned": 1}
+    assert run(store.join_orphans()) == 0
+    assert_balanced(rows)
+
+
 def test_orphans_join_the_task_that_comes_with_their_id(run, store, rows):
     run(store.apply(batch(lost(routing(2, 9), evaluation(2, 10, overall_score=0.5)))))
     applied = run(store.apply(batch(closed(Facts(task=task(), executions=(execution(),))))))

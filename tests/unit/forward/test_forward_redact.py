@@ -34,6 +34,8 @@ from collector_processor.forward.redact import (
     copy_scope,
     describe_point,
 )
+from collector_processor.guard import Protector
+from collector_processor.guard.privacy import Keyring, Text
 from collector_processor.guard.tenants import hashed
 from collector_processor.model.stages import Standing
 from otel_benchmark import attributes as a
@@ -288,3 +290,34 @@ def test_a_copy_is_its_own_copy(attributes, name, in_event):
     assert twice == once
     assert set(attributes_of(once)) <= set(SPAN) | {a.TENANT_HASH}
     assert set(attributes_of(once.events[0])) <= set(SPAN)
+
+
+ANNOUNCED = '{"customer_name": "Mia Li"}'
+PEOPLE = KeyValueList(values=[KeyValue(key="name", value=AnyValue(string_value="Mia Li"))])
+BESIDE = {
+    "an attribute": span(9, "work", {"request.body": ANNOUNCED}),
+    "a list": span(9, "work", {"request.parts": ["one", ANNOUNCED]}),
+    "a map": span(9, "work", {"customer": AnyValue(kvlist_value=PEOPLE)}),
+    "an event": span(9, "work", events=[event("log", {"message": ANNOUNCED})]),
+    "a name": span(9, ANNOUNCED),
+    "a status": span(9, "work", error=ANNOUNCED),
+    "a form that is refused": task(9, attributes={a.TASK_TYPE: ANNOUNCED + " " * MAX_TEXT}),
+    "what stays of a task": task(9, attributes={a.TASK_DESCRIPTION: ANNOUNCED}),
+}
+
+
+@pytest.mark.parametrize("place", BESIDE)
+def test_a_name_leaves_in_no_other_field_wherever_it_is_announced(place):
+    """Also by spans that name no task, and by what stays here for its form."""
+    protector = Protector(KEY, Keyring({"k1": bytes(range(32))}, "k1"))
+
+    def clean(texts, tenant):
+        return protector.redact([Text(*text) for text in texts], tenant).values
+
+    redactor = Redactor(partial(hashed, key=KEY), clean)
+    originals = [execution(attributes={a.GEN_AI_AGENT_NAME: "Mia Li"}), BESIDE[place]]
+    copies = [redactor.span(each, SCOPE, "", []) for each in originals]
+    assert attributes_of(copies[0])[a.GEN_AI_AGENT_NAME] == "Mia Li"
+    redactor.clean(copies, originals)
+    assert attributes_of(copies[0])[a.GEN_AI_AGENT_NAME].startswith("<NAME:k1:")
+    assert "Mia" not in str(copies)

@@ -15,8 +15,10 @@ from support.privacy_corpus import positives
 from collector_processor.convert import convert
 from collector_processor.errors import CorrectionError
 from collector_processor.guard import Protector
-from collector_processor.guard.privacy import Category, Detector, Keyring
+from collector_processor.guard.privacy import Category, Detector, Keyring, Text
+from collector_processor.guard.privacy.keys import category_of
 from collector_processor.guard.protection import scan
+from collector_processor.guard.texts import COMMON, IDENTIFIERS
 from collector_processor.model.facts import Facts, Problem, RoutingFact
 from collector_processor.model.stages import Converted, SealKind
 from otel_benchmark import attributes as a
@@ -81,9 +83,63 @@ def test_a_text_that_cannot_be_read_is_withheld_and_told() -> None:
 def test_a_task_id_is_the_same_for_everybody_who_names_it() -> None:
     """A router elsewhere knows the id, and not always the tenant."""
     facts = facts_of(said("{}", task_id=MAIL))
-    assert facts.task.task_id == mail(None)
+    assert facts.task.task_id == RING.pseudonym(MAIL, Category.ID, None) + mail(None)
     stray = PROTECTOR.protect(convert(sealed(route(attributes={a.TASK_ID: MAIL}), kind=SealKind.ORPHAN))).strays[0]
-    assert stray.fact.task_id == mail(None)
+    assert stray.fact.task_id == facts.task.task_id
+
+
+ALIKE = [
+    ("/home/ada/runs/1", "/home/ada/runs/2"),
+    ("run of Mia@corp.com", "run of mia@corp.com"),
+    ("Y29udGFjdDogYWRhQGNvcnAuY29tLCBwbGVhc2U=", "Y29udGFjdDogYm9iQGNvcnAuY29tLCBwbGVhc2U="),
+    ("run \ud800", "run \ud801"),
+    ("+1 415 555 2671", "+1 (415) 555-2671"),
+]
+
+
+@pytest.mark.parametrize("ids", ALIKE)
+def test_identifiers_stay_as_different_as_they_were(ids: tuple[str, str]) -> None:
+    """Whatever is found in them: a path, an encoded part, an address, a number, no Unicode."""
+
+    def redacted(tenant: str | None) -> dict[str, list[str]]:
+        texts = [Text(key, value) for key in sorted(IDENTIFIERS) for value in ids]
+        told = PROTECTOR.redact(texts, tenant)
+        values = iter(told.values)
+        assert not told.withheld
+        return {key: [next(values), next(values)] for key in sorted(IDENTIFIERS)}
+
+    first = redacted(ACME)
+    for one, other in first.values():
+        assert one != other
+        assert all("<WITHHELD" not in each and "[PATH]" not in each for each in (one, other))
+    assert redacted(ACME) == first
+    elsewhere = redacted(OTHER)
+    assert {key for key in first if first[key] == elsewhere[key]} == COMMON & IDENTIFIERS
+
+
+def test_the_same_identifier_in_two_fields_stays_the_same() -> None:
+    path = "/home/ada/agents/mender"
+    facts = facts_of(said("{}", attributes={a.ROUTING_SELECTED_ID: path, a.ROUTING_CANDIDATE_IDS: [path, f"{path}-2"]}))
+    (chosen,) = facts.routings
+    ids = [each.agent_id for each in chosen.candidates]
+    assert ids == [RING.pseudonym(value, Category.ID, ACME) for value in (path, f"{path}-2")]
+    assert chosen.selected_id == ids[0]
+    assert {each.detail for each in facts.anomalies if each.problem is Problem.REDACTED} == {"1 PATH", "2 PATH"}
+
+
+def test_an_identifier_that_cannot_be_read_is_told_as_replaced() -> None:
+    nested = '"x"'
+    for _ in range(7):
+        nested = msgspec.json.encode(nested).decode()
+    facts = facts_of(said("", task_id=nested))
+    assert facts.task.task_id == RING.pseudonym(nested, Category.ID, None)
+    (anomaly,) = facts.anomalies
+    assert (anomaly.problem, anomaly.detail) == (Problem.REDACTED, "1 ID")
+
+
+def test_no_key_of_an_identifier_says_what_stands_under_it() -> None:
+    """Else whatever stands there were personal data, and its pseudonyms too when they are searched again."""
+    assert [key for key in IDENTIFIERS if category_of(key)] == []
 
 
 def test_a_task_id_is_searched_by_itself() -> None:
