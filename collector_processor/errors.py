@@ -37,6 +37,10 @@ class RequestTooLargeError(RequestError):
     """The body is larger than the limit after decompression: 413 or RESOURCE_EXHAUSTED."""
 
 
+class UnauthenticatedError(RequestError):
+    """The request names no token that is known: 401 or UNAUTHENTICATED."""
+
+
 class OverloadedError(RequestError):
     """There is no room now: 503 with Retry-After or UNAVAILABLE with RetryInfo; the sender tries again.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from collector_processor.errors import UnauthenticatedError
 from collector_processor.telemetry import CONTENT_TYPE
 
 Message = MutableMapping[str, Any]
@@ -32,18 +33,21 @@ class Health(msgspec.Struct, frozen=True):
     ready: bool = True
 
 
-def admin_app(health: Callable[[], Health], metrics: Callable[[], bytes]) -> Asgi:
+def admin_app(
+    health: Callable[[], Health], metrics: Callable[[], bytes], check: Callable[[bytes], None] = lambda _: None
+) -> Asgi:
     """The application to be served on the setting `ADMIN`.
 
     `/healthz` answers 200 unless the state is `failed`, `/readyz` 200 while requests are taken, both with the
-    health as JSON, else 503. `metrics` returns the Prometheus exposition. Both functions must be quick.
+    health as JSON, else 503; probes have no token, so none is asked for. `metrics` returns the Prometheus exposition,
+    to those whose authorization header `check` lets pass (else it raises UnauthenticatedError). All must be quick.
     """
 
     async def app(scope: Message, _receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         if scope["method"] not in {"GET", "HEAD"}:
-            await _answer(scope, send, 405, b"GET or HEAD, please\n", allow=b"GET, HEAD")
+            await _answer(scope, send, 405, b"GET or HEAD, please\n", also=(b"allow", b"GET, HEAD"))
             return
         match scope["path"]:
             case "/healthz":
@@ -53,6 +57,11 @@ def admin_app(health: Callable[[], Health], metrics: Callable[[], bytes]) -> Asg
                 now = health()
                 await _answer_health(scope, send, now, good=now.ready and now.state is not State.FAILED)
             case "/metrics":
+                try:
+                    check(dict(scope["headers"]).get(b"authorization", b""))
+                except UnauthenticatedError as error:
+                    await _answer(scope, send, 401, f"{error}\n".encode(), also=(b"www-authenticate", b"Bearer"))
+                    return
                 await _answer(scope, send, 200, metrics(), content_type=CONTENT_TYPE.encode())
             case _:
                 await _answer(scope, send, 404, b"/healthz, /readyz and /metrics are here\n")
@@ -72,14 +81,14 @@ async def _answer(
     body: bytes,
     *,
     content_type: bytes = b"text/plain; charset=utf-8",
-    allow: bytes | None = None,
+    also: tuple[bytes, bytes] | None = None,
 ) -> None:
     headers = [
         (b"content-type", content_type),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
     ]
-    if allow is not None:
-        headers.append((b"allow", allow))
+    if also is not None:
+        headers.append(also)
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})

@@ -22,6 +22,7 @@ from collector_processor.app.forwarding import Forwarding, protocol_of
 from collector_processor.app.front import SECOND, Front
 from collector_processor.app.front import Snapshot as JournalSnapshot
 from collector_processor.app.halts import Halts
+from collector_processor.app.listeners import Listeners
 from collector_processor.app.upkeep import Upkeep
 from collector_processor.app.workers import WorkerPool
 from collector_processor.config import Settings
@@ -57,8 +58,7 @@ class Watched(Protocol):
     upkeep: Upkeep
     halts: Halts
     forwarding: Forwarding | None
-    listening: dict[str, str]
-    """Address by the name of what listens there."""
+    listeners: Listeners
     stopping: bool
     fault: str | None
     """What makes it useless until a person mends it."""
@@ -143,6 +143,7 @@ class Monitor:
             f"{halt.found} in record {halt.id}; look at it, then `otel-benchmark privacy resume {halt.source}`"
             for halt in processor.halts.current
         ]
+        reasons += processor.listeners.problems()
         used, limit = processor.front.used_bytes, processor.settings.journal_max_bytes
         if used > limit * FULL_SOON:
             reasons.append(
@@ -182,7 +183,7 @@ class Monitor:
             started_at=datetime.fromtimestamp(self._began, UTC).isoformat(),
             uptime_seconds=time.time() - self._began,
             health=self.health(),
-            listening=processor.listening,
+            listening=processor.listeners.addresses,
             workers=processor.settings.workers,
             journal=report.Journal(
                 bytes=latest.used_bytes,

@@ -20,13 +20,13 @@ from uuid import UUID
 import msgspec
 import uvloop
 
-from collector_processor.app.admin import admin_app
 from collector_processor.app.control import ControlServer
 from collector_processor.app.database import DatabaseKeeper
 from collector_processor.app.erasing import Kind, subject_of
 from collector_processor.app.forwarding import Forwarding, protocol_of
 from collector_processor.app.front import Front, Waiting
 from collector_processor.app.halts import Halts
+from collector_processor.app.listeners import Listeners, raise_file_limit
 from collector_processor.app.memory import collect_seldom
 from collector_processor.app.monitor import Monitor
 from collector_processor.app.pipeline import gate_settings
@@ -34,14 +34,10 @@ from collector_processor.app.privacy import privacy_keys
 from collector_processor.app.protocol import Begin, BeginForwarding
 from collector_processor.app.upkeep import Upkeep
 from collector_processor.app.workers import WorkerPool
-from collector_processor.config import EMBEDDED, PREFIX, Address, Settings
+from collector_processor.config import EMBEDDED, PREFIX, Settings
 from collector_processor.errors import ConfigError, ControlError, MigrationError
 from collector_processor.model.stages import Applied, Keep
-from collector_processor.receive.admission import Admission, Limits
-from collector_processor.receive.http_server import HttpServer
-from collector_processor.receive.otlp_grpc import GrpcReceiver
-from collector_processor.receive.otlp_http import HttpReceiver
-from collector_processor.telemetry import configure, exposition, get_logger, register_snapshot
+from collector_processor.telemetry import configure, get_logger, register_snapshot
 
 log = get_logger(__name__)
 
@@ -55,7 +51,6 @@ class Processor:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.listening: dict[str, str] = {}
         self.stopping = False
         self.fault: str | None = None
         self.privacy_keys = privacy_keys(settings)
@@ -67,11 +62,7 @@ class Processor:
         self.halts = Halts(settings, self.database, self.front)
         self.upkeep = Upkeep(settings, self.database)
         self.monitor = Monitor(self)
-        self._admission = Admission(settings.max_inflight_bytes)
-        limits = Limits(settings.max_request_bytes, settings.max_json_bytes)
-        self._grpc = GrpcReceiver(self.front, self._admission, limits, "COLLECTOR_PROCESSOR_OTLP_GRPC")
-        self._http = HttpReceiver(self.front, self._admission, limits, "COLLECTOR_PROCESSOR_OTLP_HTTP")
-        self._admin = HttpServer(admin_app(self.monitor.health, exposition), "COLLECTOR_PROCESSOR_ADMIN")
+        self.listeners = Listeners(settings, self.front, self.monitor.health)
         self._control = ControlServer(settings.data_dir, self._commands())
         self._bringing_up: asyncio.Task[None] | None = None
         self._forget_metrics = register_snapshot(self.monitor.metrics)
@@ -85,15 +76,7 @@ class Processor:
         if self.forwarding is not None:
             self.forwarding.start()
         self._bringing_up = asyncio.create_task(self._bring_up(), name="database")
-        doors = (
-            ("otlp_grpc", self.settings.otlp_grpc, self._grpc.start),
-            ("otlp_http", self.settings.otlp_http, self._http.start),
-            ("admin", self.settings.admin, self._admin.start),
-        )
-        for name, address, start in doors:
-            if address is not None:
-                port = await start(address.host, address.port)
-                self.listening[name] = str(Address(address.host, port))
+        await self.listeners.start()
         await self._control.start()
         self.monitor.start()
         self.upkeep.start()
@@ -122,7 +105,7 @@ class Processor:
         """The one line on standard output: what listens where, and the database (null until it is reached)."""
         ready = {
             "event": "ready",
-            **{name: self.listening.get(name) for name in ("otlp_grpc", "otlp_http", "admin")},
+            **{name: self.listeners.addresses.get(name) for name in ("otlp_grpc", "otlp_http", "admin")},
             "database": self.database.shown_url,
             "tier": self.database.tier,
         }
@@ -136,7 +119,7 @@ class Processor:
         self.stopping = True
         failed: Exception | None = None
         for step in (
-            self._close_doors,
+            self.listeners.close_receivers,
             self._drain,
             self._give_up_bringing_up,
             self.pool.stop,
@@ -145,7 +128,7 @@ class Processor:
             self.halts.stop,
             self.monitor.stop,
             self._control.close,
-            self._admin.stop,
+            self.listeners.close_admin,
             self.front.stop,
             self.database.close,
         ):
@@ -157,9 +140,6 @@ class Processor:
         self._forget_metrics()
         if failed is not None:
             raise failed
-
-    async def _close_doors(self) -> None:
-        await asyncio.gather(self._grpc.stop(2.0), self._http.stop(2.0))
 
     async def _drain(self) -> None:
         if self.database.ready.is_set():
@@ -296,6 +276,7 @@ def run(settings: Settings) -> int:
     except OSError as error:
         raise ConfigError(f"{PREFIX}DATA_DIR: {settings.data_dir} can't be created: {error.strerror}") from error
     collect_seldom()
+    raise_file_limit(settings)
     return uvloop.run(_run(settings))
 
 
@@ -314,7 +295,7 @@ async def _run(settings: Settings) -> int:
         arriving.cancel()
         if not asked.is_set():
             os.write(sys.stdout.fileno(), processor.ready_line())
-            log.info("ready", started=datetime.now(UTC).isoformat(), **processor.listening)
+            log.info("ready", started=datetime.now(UTC).isoformat(), **processor.listeners.addresses)
         await waiting
         log.info("stopping: no more requests are taken")
     finally:

@@ -55,8 +55,10 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    from collector_processor.app.listeners import access_of
+
     try:
-        _load(options)
+        access_of(_load(options).settings)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1

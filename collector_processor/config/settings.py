@@ -86,6 +86,22 @@ class Settings:
     otlp_grpc: Address | None = _setting(values.ADDRESS, "127.0.0.1:4317", "where OTLP/gRPC is received; empty: off")
     otlp_http: Address | None = _setting(values.ADDRESS, "127.0.0.1:4318", "where OTLP/HTTP is received; empty: off")
     admin: Address | None = _setting(values.ADDRESS, "127.0.0.1:4319", "`/healthz`, `/readyz`, `/metrics`; empty: off")
+    tls_cert_file: Path | None = _setting(
+        values.FILE, "", "our certificate (PEM, with those between it and its authority): all listeners speak TLS …"
+    )
+    tls_key_file: Path | None = _setting(values.FILE, "", "… and the key to it (PEM, without a password)")
+    tls_client_ca_file: Path | None = _setting(
+        values.FILE, "", "authorities (PEM): who sends must show a certificate that comes from one of them"
+    )
+    tokens_file: Path | None = _setting(
+        values.FILE, "", "a token a line: who sends, or reads `/metrics`, must name one (`authorization: Bearer …`)"
+    )
+    allow_insecure: str = _setting(
+        values.choice("on", "off"), "off", "on: listen beyond loopback although neither TLS nor tokens are configured"
+    )
+    max_connections: int = _setting(
+        values.count(1, 100_000), "1000", "connections that a listener holds at once; what comes above is closed"
+    )
     grace: float = _setting(
         values.duration("0s", "60s"), "10s", "wait after a task's span has ended; each late span restarts it, up to 60s"
     )

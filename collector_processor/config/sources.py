@@ -167,7 +167,24 @@ def _contradictions(values: Mapping[str, Any]) -> Iterator[str]:
         twin = next((other for other, taken in listeners.items() if taken == address and other < name), None)
         if twin is not None:
             yield f"{PREFIX}{twin} and {PREFIX}{name} are both {address}: give each a port of its own"
+    yield from _exposed(settings)
     yield from _forwarding(settings, listeners)
+
+
+def _exposed(settings: Settings) -> Iterator[str]:
+    if (settings.tls_cert_file is None) != (settings.tls_key_file is None):
+        yield f"{PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE belong together: give both"
+    if settings.tls_client_ca_file and not settings.tls_cert_file:
+        yield f"{PREFIX}TLS_CLIENT_CA_FILE is about TLS: give {PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE too"
+    if settings.tls_cert_file or settings.tokens_file or settings.allow_insecure == "on":
+        return
+    for name in ("otlp_grpc", "otlp_http", "admin"):
+        address: Address | None = getattr(settings, name)
+        if address is not None and not address.is_loopback:
+            yield (
+                f"{PREFIX}{name.upper()} is {address}, where anybody may come: give {PREFIX}TLS_CERT_FILE and "
+                f"{PREFIX}TLS_KEY_FILE, or {PREFIX}TOKENS_FILE, or say {PREFIX}ALLOW_INSECURE=on"
+            )
 
 
 def _forwarding(settings: Settings, listeners: Mapping[str, Address]) -> Iterator[str]:

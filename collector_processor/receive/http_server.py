@@ -1,8 +1,8 @@
 """An ASGI app on host:port inside a running event loop: uvicorn, without its signal handlers and its own logs.
 
-Reusable for any app. A connection can't hold the server up: a request's head must come within `HEAD_TIMEOUT` and
-fit in `MAX_HEAD_BYTES`, and the rest of a body that was answered early must come within `DRAIN_TIMEOUT`. How long
-a body may take that the app reads is the app's business.
+Reusable for any app. A connection can't hold the server up: a TLS handshake and a request's head must come within
+`HEAD_TIMEOUT` and the head fit in `MAX_HEAD_BYTES`, and the rest of a body that was answered early must come within
+`DRAIN_TIMEOUT`. How long a body may take that the app reads is the app's business.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any, Final
 
@@ -22,6 +23,8 @@ HEAD_TIMEOUT: Final = 10.0
 DRAIN_TIMEOUT: Final = 10.0
 KEEP_ALIVE: Final = 75
 """Longer than exporters pause between two requests, or they would find their connection closed under them."""
+MAX_CONNECTION_AGE: Final = 3600.0
+"""Then the next answer ends the connection, so that nobody stays on a certificate that is no longer good."""
 MAX_HEAD_BYTES: Final = 64 * 1024
 _BACKLOG: Final = 2048
 _HTTP_2_PREFACE: Final = b"PRI * HTTP/2.0"
@@ -33,11 +36,18 @@ App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
 class HttpServer:
-    """Serves one ASGI app. `setting` is the configuration's name for the address: errors show it."""
+    """Serves one ASGI app. `setting` is the configuration's name for the address: errors show it.
 
-    def __init__(self, app: App, setting: str) -> None:
+    With `tls` it speaks nothing else. Connections beyond `max_connections` are closed at once.
+    """
+
+    def __init__(
+        self, app: App, setting: str, *, tls: ssl.SSLContext | None = None, max_connections: int = 1000
+    ) -> None:
         self._app = app
         self._setting = setting
+        self._tls = tls
+        self._max_connections = max_connections
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
 
@@ -61,7 +71,7 @@ class HttpServer:
             timeout_keep_alive=KEEP_ALIVE,
             backlog=_BACKLOG,
         )
-        self._server = _Server(config)
+        self._server = _Server(config, self._tls, self._max_connections)
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
         await self._server.listening.wait()
         bound: int = listener.getsockname()[1]
@@ -91,17 +101,32 @@ def _listen(host: str, port: int, setting: str) -> socket.socket:
 class _Server(uvicorn.Server):
     """A server that is a guest in a process of its own signals."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, tls: ssl.SSLContext | None, max_connections: int) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
+        self._tls = tls
+        self._max_connections = max_connections
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        # As uvicorn does it, but that a handshake has a deadline too.
+        await self.lifespan.startup()
+        loop = asyncio.get_running_loop()
+        handshake = HEAD_TIMEOUT if self._tls else None
+        self.servers = [
+            await loop.create_server(
+                self._connection, sock=each, ssl=self._tls, ssl_handshake_timeout=handshake, backlog=_BACKLOG
+            )
+            for each in sockets or ()
+        ]
+        self.started = True
         self.listening.set()
+
+    def _connection(self) -> _Connection:
+        return _Connection(self.config, self.server_state, self.lifespan.state, self._max_connections)
 
 
 class _Connection(HttpToolsProtocol):
@@ -111,9 +136,19 @@ class _Connection(HttpToolsProtocol):
     _head_bytes = 0
     """Bytes of a head that is not whole yet."""
     _in_body = False
+    _made = 0.0
+
+    def __init__(self, config: Any, server_state: Any, app_state: Any, max_connections: int) -> None:
+        super().__init__(config, server_state, app_state)
+        self._max_connections = max_connections
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
+        self._made = self.loop.time()
+        if len(self.connections) > self._max_connections:
+            self.logger.warning("more than %d connections: the newest is closed", self._max_connections)
+            transport.close()
+            return
         self._close_in(HEAD_TIMEOUT)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -140,6 +175,8 @@ class _Connection(HttpToolsProtocol):
         self._in_body, self._head_bytes = True, 0
         self._keep_open()
         super().on_headers_complete()
+        if self.loop.time() - self._made > MAX_CONNECTION_AGE:
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         self._in_body = False

@@ -1,13 +1,15 @@
 """OTLP/gRPC: raw request bytes → intake → response, by gRPC's own asyncio server.
 
 No message class of gRPC's is involved: a request is handed on as it came. gRPC decompresses by itself and keeps
-its limit on what comes out.
+its limit on what comes out. The method is served as one that takes a stream: so its handler runs as soon as the head
+is there, refuses before a body is read, and decides how long it waits for one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 # gRPC's fork handlers complain on stderr at each start of a worker process, which replaces itself at once by exec.
@@ -16,15 +18,27 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 import grpc
 import grpc.aio
 
-from collector_processor.errors import ConfigError
+from collector_processor.errors import ConfigError, MalformedRequestError
 from collector_processor.model.stages import Intake, Receipt
+from collector_processor.receive.access import OPEN, Access
 from collector_processor.receive.admission import Admission, Limits
 from collector_processor.receive.endpoints import BY_METHOD, Endpoint
-from collector_processor.receive.refusal import Refusal, Transport, count, refuse
+from collector_processor.receive.refusal import Outcome, Refusal, RefusedError, Transport, count, refuse
 from collector_processor.telemetry.metrics import REQUEST_BYTES, REQUEST_SECONDS
 
 MAX_CONCURRENT_STREAMS: Final = 64
 """Calls of one connection that are held at once; the client keeps the others back."""
+MAX_METADATA_BYTES: Final = 16 * 1024
+HANDSHAKE_TIMEOUT: Final = 10.0
+"""Seconds for TLS and the first settings of HTTP/2."""
+MAX_CONNECTION_AGE: Final = 3600.0
+"""Then the client is asked to connect anew, so that nobody stays on a certificate that is no longer good; calls that
+run have `AGE_GRACE` more seconds."""
+AGE_GRACE: Final = 60.0
+IDLE_TIMEOUT: Final = 900.0
+"""A connection without calls is closed; exporters make a new one when they need it."""
+KEEPALIVE: Final = (60.0, 20.0)
+"""Seconds of silence after which a peer is asked for a sign of life, and in which it must come."""
 
 if TYPE_CHECKING:
     _Context = grpc.aio.ServicerContext[bytes, bytes]
@@ -33,10 +47,13 @@ if TYPE_CHECKING:
 class GrpcReceiver:
     """Receives OTLP/gRPC and hands it to the intake. `setting` names the address in errors."""
 
-    def __init__(self, intake: Intake, admission: Admission, limits: Limits, setting: str) -> None:
+    def __init__(
+        self, intake: Intake, admission: Admission, limits: Limits, setting: str, access: Access = OPEN
+    ) -> None:
         self._intake = intake
         self._admission = admission
         self._limits = limits
+        self._access = access
         self._setting = setting
         self._server: grpc.aio.Server | None = None
         self._running: set[asyncio.Task[Receipt | Refusal]] = set()
@@ -47,18 +64,15 @@ class GrpcReceiver:
         Raises:
             ConfigError: the address can't be listened on.
         """
-        server = grpc.aio.server(
-            options=[
-                ("grpc.max_receive_message_length", self._limits.max_request_bytes),
-                ("grpc.max_concurrent_streams", MAX_CONCURRENT_STREAMS),
-                # Two processes on one port would share its senders between them, without a word.
-                ("grpc.so_reuseport", 0),
-            ],
-        )
+        server = grpc.aio.server(options=self._options())
         server.add_generic_rpc_handlers((_Handlers(self),))
+        certificates = self._access.certificates
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
-            bound = server.add_insecure_port(address)
+            if certificates is None:
+                bound = server.add_insecure_port(address)
+            else:
+                bound = server.add_secure_port(address, certificates.grpc_credentials())
         except RuntimeError as error:
             raise ConfigError(
                 f"{self._setting}: can't listen on {address}; free it or choose another address:port ({error})"
@@ -76,20 +90,56 @@ class GrpcReceiver:
             await asyncio.wait(self._running, timeout=grace)
         self._server = None
 
-    async def export(self, endpoint: Endpoint, body: bytes, context: _Context) -> bytes:
+    def _options(self) -> list[tuple[str, int]]:
+        return [
+            ("grpc.max_receive_message_length", self._limits.max_request_bytes),
+            ("grpc.max_concurrent_streams", MAX_CONCURRENT_STREAMS),
+            ("grpc.max_allowed_incoming_connections", self._access.max_connections),
+            ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+            ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
+            ("grpc.server_handshake_timeout_ms", round(HANDSHAKE_TIMEOUT * 1000)),
+            ("grpc.max_connection_age_ms", round(MAX_CONNECTION_AGE * 1000)),
+            ("grpc.max_connection_age_grace_ms", round(AGE_GRACE * 1000)),
+            ("grpc.max_connection_idle_ms", round(IDLE_TIMEOUT * 1000)),
+            ("grpc.keepalive_time_ms", round(KEEPALIVE[0] * 1000)),
+            ("grpc.keepalive_timeout_ms", round(KEEPALIVE[1] * 1000)),
+            # Two processes on one port would share its senders between them, without a word.
+            ("grpc.so_reuseport", 0),
+        ]
+
+    async def export(self, endpoint: Endpoint, context: _Context) -> bytes:
         """Answer one call.
 
         A call that its client gives up is cancelled, but not the work behind it: its bytes are held, and counted,
         until the intake is done with them.
         """
-        work = asyncio.create_task(self._take(endpoint, body))
-        self._running.add(work)
-        work.add_done_callback(self._running.discard)
-        answer = await asyncio.shield(work)
+        answer: Receipt | Refusal
+        try:
+            self._access.check(_authorization(context))
+            body = await self._read(context)
+        except Exception as error:  # noqa: BLE001 - every error has its answer; refuse() logs what nobody foresaw
+            answer = refuse(error)
+            count(Transport.GRPC, endpoint, answer)
+        else:
+            work = asyncio.create_task(self._take(endpoint, body))
+            self._running.add(work)
+            work.add_done_callback(self._running.discard)
+            answer = await asyncio.shield(work)
         if isinstance(answer, Receipt):
             response: bytes = endpoint.answer(answer).SerializeToString()
             return response
         return await context.abort(answer.code, answer.message, _trailers(answer))
+
+    async def _read(self, context: _Context) -> bytes:
+        """Wait for the request's one message."""
+        try:
+            async with asyncio.timeout(self._limits.body_timeout):
+                body = await context.read()
+        except TimeoutError as error:
+            raise RefusedError(_late(self._limits.body_timeout)) from error
+        if not isinstance(body, bytes):
+            raise MalformedRequestError("The call ended without a request")
+        return body
 
     async def _take(self, endpoint: Endpoint, body: bytes) -> Receipt | Refusal:
         """Hand the body on, while its bytes are counted. Never raises."""
@@ -117,10 +167,22 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in
 
 
 def _handler(receiver: GrpcReceiver, endpoint: Endpoint) -> Any:
-    async def export(body: bytes, context: _Context) -> bytes:
-        return await receiver.export(endpoint, body, context)
+    async def export(_messages: Any, context: _Context) -> bytes:
+        return await receiver.export(endpoint, context)
 
-    return grpc.unary_unary_rpc_method_handler(export)
+    return grpc.stream_unary_rpc_method_handler(export)
+
+
+def _authorization(context: _Context) -> bytes:
+    for name, value in context.invocation_metadata() or ():
+        if name == "authorization":
+            return value if isinstance(value, bytes) else value.encode()
+    return b""
+
+
+def _late(seconds: float) -> Refusal:
+    words = f"The request did not arrive within {seconds:g} s"
+    return Refusal(Outcome.MALFORMED, HTTPStatus.REQUEST_TIMEOUT, grpc.StatusCode.DEADLINE_EXCEEDED, words)
 
 
 def _trailers(refusal: Refusal) -> tuple[tuple[str, bytes], ...]:

@@ -17,6 +17,7 @@ from google.protobuf import json_format
 from grpc import StatusCode
 
 from collector_processor.model.stages import Intake, Receipt
+from collector_processor.receive.access import OPEN, Access
 from collector_processor.receive.admission import Admission, Allowance, Limits
 from collector_processor.receive.decompress import DECODERS
 from collector_processor.receive.endpoints import BY_PATH, Endpoint
@@ -48,13 +49,17 @@ _FORMS: Final = {form.content_type: form for form in (_PROTOBUF, _JSON)}
 class HttpReceiver:
     """Receives OTLP/HTTP and hands it to the intake. `setting` names the address in errors."""
 
-    def __init__(self, intake: Intake, admission: Admission, limits: Limits, setting: str) -> None:
+    def __init__(
+        self, intake: Intake, admission: Admission, limits: Limits, setting: str, access: Access = OPEN
+    ) -> None:
         self._intake = intake
         self._admission = admission
         self._limits = limits
+        self._access = access
         self._told = False
         self._transcoder = ThreadPoolExecutor(1, "otlp-json")
-        self._server = HttpServer(self.app, setting)
+        tls = access.certificates.context() if access.certificates else None
+        self._server = HttpServer(self.app, setting, tls=tls, max_connections=access.max_connections)
 
     async def start(self, host: str, port: int) -> int:
         """Listen, and return the port; raises ConfigError where the address can't be listened on."""
@@ -80,6 +85,7 @@ class HttpReceiver:
             answer = _unsupported(f"content-type must be {' or '.join(form.decode() for form in _FORMS)}")
         else:
             try:
+                self._access.check(headers.get(b"authorization", b""))
                 answer = await self._take(endpoint, form, headers, receive)
             except _DisconnectedError:
                 return
@@ -154,6 +160,8 @@ async def _send(send: Send, form: _Form, endpoint: Endpoint | None, answer: Rece
             # Whole seconds only: rounded up or down by chance, so that the mean delay stays what it is.
             seconds = int(answer.retry_after + random.random())  # noqa: S311 - spreads senders, guards nothing
             headers.append((b"retry-after", b"%d" % max(1, seconds)))
+        if status is HTTPStatus.UNAUTHORIZED:
+            headers.append((b"www-authenticate", b"Bearer"))
         if status is HTTPStatus.METHOD_NOT_ALLOWED:
             headers.append((b"allow", b"POST"))
     else:

@@ -16,7 +16,12 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # its package has no stubs
 
-from collector_processor.errors import MalformedRequestError, OverloadedError, RequestTooLargeError
+from collector_processor.errors import (
+    MalformedRequestError,
+    OverloadedError,
+    RequestTooLargeError,
+    UnauthenticatedError,
+)
 from collector_processor.model.stages import Receipt
 from collector_processor.receive.endpoints import Endpoint
 from collector_processor.telemetry import get_logger
@@ -39,6 +44,7 @@ class Outcome(StrEnum):
     PARTIAL = "partial"
     MALFORMED = "malformed"
     TOO_LARGE = "too_large"
+    UNAUTHENTICATED = "unauthenticated"
     OVERLOADED = "overloaded"
     FAILED = "failed"
 
@@ -81,6 +87,7 @@ class RefusedError(Exception):
 _KINDS: Final = (
     (MalformedRequestError, Outcome.MALFORMED, HTTPStatus.BAD_REQUEST, grpc.StatusCode.INVALID_ARGUMENT),
     (RequestTooLargeError, Outcome.TOO_LARGE, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, grpc.StatusCode.RESOURCE_EXHAUSTED),
+    (UnauthenticatedError, Outcome.UNAUTHENTICATED, HTTPStatus.UNAUTHORIZED, grpc.StatusCode.UNAUTHENTICATED),
     (OverloadedError, Outcome.OVERLOADED, HTTPStatus.SERVICE_UNAVAILABLE, grpc.StatusCode.UNAVAILABLE),
 )
 

@@ -24,7 +24,7 @@ _SLOW: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 3
 
 REQUESTS: Final = Counter(
     "requests",
-    "OTLP requests answered. outcome: ok, partial, malformed, too_large, overloaded, failed.",
+    "OTLP requests answered. outcome: ok, partial, malformed, too_large, unauthenticated, overloaded, failed.",
     ("protocol", "signal", "outcome"),
     namespace=NAMESPACE,
     registry=REGISTRY,
@@ -46,6 +46,20 @@ REQUEST_BYTES: Final = Counter(
 )
 INFLIGHT_BYTES: Final = Gauge(
     "inflight_bytes", "Bytes of the requests that are held right now.", namespace=NAMESPACE, registry=REGISTRY
+)
+
+RELOADS: Final = Counter(
+    "reloads",
+    "Files of certificates and tokens that were read again because they changed. outcome: ok, failed.",
+    ("setting", "outcome"),
+    namespace=NAMESPACE,
+    registry=REGISTRY,
+)
+CERTIFICATE_EXPIRY: Final = Gauge(
+    "certificate_expiry_timestamp_seconds",
+    "When the certificate of the listeners expires; 0 without one.",
+    namespace=NAMESPACE,
+    registry=REGISTRY,
 )
 
 # -- Journal ---------------------------------------------------------------------------------------

@@ -94,6 +94,12 @@ def loop() -> Iterator[Loop]:
     loop.close()
 
 
+@pytest.fixture
+def memory_intake() -> type[MemoryIntake]:
+    """For receivers of a test's own."""
+    return MemoryIntake
+
+
 @pytest.fixture(scope="session")
 def servers(loop: Loop) -> Iterator[Receivers]:
     intake, admission = MemoryIntake(), Admission(3_000_000)

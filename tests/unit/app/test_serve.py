@@ -34,7 +34,7 @@ def test_a_step_that_fails_keeps_no_other_from_being_taken(tmp_path: Path) -> No
             await processor.stop()
         finally:
             await ending()
-            for address in processor.listening.values():
+            for address in processor.listeners.addresses.values():
                 host, _, port = address.rpartition(":")
                 with pytest.raises(ConnectionRefusedError):
                     await asyncio.open_connection(host, int(port))

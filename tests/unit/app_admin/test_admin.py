@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from collector_processor.app.admin import Health, State, admin_app
+from collector_processor.errors import UnauthenticatedError
 from collector_processor.telemetry import CONTENT_TYPE
 
 
-def ask(path: str, health: Health | None = None, method: str = "GET") -> tuple[int, dict[bytes, bytes], bytes]:
+def ask(
+    path: str, health: Health | None = None, method: str = "GET", headers: Any = (), **options: Any
+) -> tuple[int, dict[bytes, bytes], bytes]:
     sent: list[Any] = []
 
     async def receive() -> dict[str, Any]:
@@ -21,14 +24,25 @@ def ask(path: str, health: Health | None = None, method: str = "GET") -> tuple[i
     async def send(message: Any) -> None:
         sent.append(message)
 
-    app = admin_app(lambda: health or Health(State.OK), lambda: b"up 1\n")
+    app = admin_app(lambda: health or Health(State.OK), lambda: b"up 1\n", **options)
 
     async def request() -> None:
-        await app({"type": "http", "method": method, "path": path}, receive, send)
+        await app({"type": "http", "method": method, "path": path, "headers": headers}, receive, send)
 
     asyncio.run(request())
     start, body = sent
     return start["status"], dict(start["headers"]), body["body"]
+
+
+def test_metrics_are_for_those_who_may_read_them_and_health_is_for_all() -> None:
+    def check(authorization: bytes) -> None:
+        if authorization != b"Bearer good":
+            raise UnauthenticatedError("A token is needed")
+
+    assert ask("/metrics", check=check, headers=[(b"authorization", b"Bearer good")])[0] == 200
+    status, headers, body = ask("/metrics", check=check)
+    assert (status, headers[b"www-authenticate"], body) == (401, b"Bearer", b"A token is needed\n")
+    assert ask("/healthz", check=check)[0] == ask("/readyz", check=check)[0] == 200
 
 
 @pytest.mark.parametrize(

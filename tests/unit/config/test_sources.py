@@ -196,6 +196,41 @@ def test_settings_that_contradict_each_other_are_refused() -> None:
     assert load(env(admin="127.0.0.1:0", otlp_http="127.0.0.1:0")).settings.admin == Address("127.0.0.1", 0)
 
 
+@pytest.mark.parametrize("name", ["otlp_grpc", "otlp_http", "admin"])
+@pytest.mark.parametrize("address", ["0.0.0.0:14317", "[::]:14317", "10.1.2.3:14317", "processor.internal:14317"])
+def test_what_others_can_reach_asks_who_they_are_or_says_that_it_does_not(
+    name: str, address: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(env(**{name: address}))
+    assert str(caught.value) == (
+        f"{PREFIX}{name.upper()} is {address}, where anybody may come: give {PREFIX}TLS_CERT_FILE and "
+        f"{PREFIX}TLS_KEY_FILE, or {PREFIX}TOKENS_FILE, or say {PREFIX}ALLOW_INSECURE=on"
+    )
+    file = tmp_path / "any.pem"
+    file.touch()
+    for enough in (
+        {"tls_cert_file": str(file), "tls_key_file": str(file)},
+        {"tokens_file": str(file)},
+        {"allow_insecure": "on"},
+    ):
+        assert str(getattr(load(env(**{name: address}, **enough)).settings, name)) == address
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.8.9.1:1", "[::1]:1", "localhost:1", "LOCALHOST:1", ""])
+def test_loopback_needs_nothing(address: str) -> None:
+    load(env(otlp_grpc=address))
+
+
+def test_parts_of_tls_that_belong_together(tmp_path: Path) -> None:
+    file = tmp_path / "any.pem"
+    file.touch()
+    with pytest.raises(ConfigError, match="TLS_CERT_FILE and COLLECTOR_PROCESSOR_TLS_KEY_FILE belong together"):
+        load(env(tls_cert_file=str(file)))
+    with pytest.raises(ConfigError, match="TLS_CLIENT_CA_FILE is about TLS"):
+        load(env(tls_client_ca_file=str(file)))
+
+
 names = st.sampled_from([setting.name for setting in declared()]) | st.from_regex(r"[A-Za-z_]{1,20}", fullmatch=True)
 texts = (
     st.text(max_size=40).filter(lambda text: "\0" not in text)
