@@ -20,7 +20,7 @@ from collector_processor.app.subject import Subject
 from collector_processor.app.withdrawal import Withdrawn
 from collector_processor.config import PREFIX, Settings
 from collector_processor.errors import ConfigError, NotRunningError
-from collector_processor.guard.privacy import Category, Detector, Keyring, Redactor, Text
+from collector_processor.guard.privacy import TELLING, Category, Detector, Keyring, Person, Redactor, Text
 from collector_processor.guard.tenants import hashed
 from collector_processor.guard.texts import IDENTIFIERS
 from collector_processor.model.stages import PrivacyKeys
@@ -59,7 +59,9 @@ class Done(msgspec.Struct, frozen=True):
 
 def subject_of(settings: Settings, kind: Kind, value: str) -> Subject:
     """Whom the journal is to be searched for. Raises ConfigError where its tenant's hash can't be known."""
-    return Subject(kind, value, _tenant_hash(settings, value) if kind is Kind.TENANT else None)
+    if kind is Kind.TENANT:
+        return Subject(kind, value, hashes=_tenant_hashes(settings, value))
+    return Subject(kind, value, person=Person(value, Detector()) if kind is Kind.USER else None)
 
 
 def carry_out(settings: Settings, order: Order) -> Done:
@@ -98,8 +100,8 @@ async def _erase(url: str, settings: Settings, keys: PrivacyKeys | None, order: 
     async with Database(url, application_name="otel-benchmark erase") as database:
         keyring = keyring_of(keys)
         if order.kind is Kind.TENANT:
-            known_as = _tenant_hash(settings, order.value)
-            marks = Marks(tenants=[known_as])
+            hashes = _tenant_hashes(settings, order.value)
+            marks, known_as = Marks(tenants=hashes), hashes[0]
         elif order.kind is Kind.TASK:
             names = _task_ids(order.value, keys)
             marks, known_as = Marks(task_ids=names), _named(names[0], order.value)
@@ -126,13 +128,15 @@ async def _erase(url: str, settings: Settings, keys: PrivacyKeys | None, order: 
 # -- Names under which somebody is stored ------------------------------------------------------------------
 
 
-def _tenant_hash(settings: Settings, tenant: str) -> str:
-    known_as = hashed(tenant, settings.tenant_key)
-    if known_as is None:
+def _tenant_hashes(settings: Settings, tenant: str) -> list[str]:
+    """As it is stored now, and as under former keys."""
+    keys = (settings.tenant_key, *(settings.former_tenant_keys or ()))
+    hashes = dict.fromkeys(known_as for key in keys if (known_as := hashed(tenant, key)) is not None)
+    if not hashes:
         raise ConfigError(
             f"{PREFIX}TENANT_KEY is not set: tenants are stored by their hash; set the key, or name the hash itself"
         )
-    return known_as
+    return [*hashes]
 
 
 def _task_ids(task_id: str, keys: PrivacyKeys | None) -> list[str]:
@@ -156,7 +160,6 @@ def _pseudonyms(user: str, keyring: Keyring, known_tenants: list[str]) -> list[s
     return [
         pseudonym
         for tenant in (None, *known_tenants)
-        for category in Category
-        if not category.secret and category is not Category.PATH
+        for category in TELLING
         for pseudonym in keyring.pseudonyms(user, category, tenant)
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -11,6 +11,8 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from collector_processor.assemble.messages import RawTraces
+from collector_processor.forward.texts import said_by
+from collector_processor.guard.privacy import Person, Text
 from collector_processor.journal.format import DeadLetter, UndecodableSpan
 from collector_processor.store.erasure import Kind
 from otel_benchmark import attributes as a
@@ -20,29 +22,37 @@ class Subject:
     """A tenant, a user or a task.
 
     A tenant and a task are recognised by their attribute, a user by the value as a word of any text of a span or its
-    resource. Of a span that can't be decoded the bytes decide.
+    resource, and wherever a stored record would have a pseudonym of it: in any spelling and encoding. Of a span that
+    can't be decoded the bytes decide.
 
     Args:
         kind: whose data.
         value: as applications write it.
-        tenant_hash: under which a tenant is known.
+        hashes: under which a tenant is known.
+        person: finds a user.
     """
 
-    def __init__(self, kind: Kind, value: str, tenant_hash: str | None = None) -> None:
+    def __init__(self, kind: Kind, value: str, *, hashes: Iterable[str] = (), person: Person | None = None) -> None:
         self.kind = kind
         self.value = value
-        self._values = frozenset({value, tenant_hash} - {None})
-        self._bytes = tuple(each.encode().lower() for each in self._values if each)
+        self._values = frozenset({value, *hashes})
+        self._bytes = tuple(each.encode().lower() for each in self._values)
+        self._person = person
         self._word = re.compile(rf"(?<!\w){re.escape(value)}(?!\w)", re.IGNORECASE)
+
+    @property
+    def searches(self) -> bool:
+        """Whether every text is looked through, which takes its time."""
+        return self._person is not None
 
     def is_named_in(self, payload: bytes, positions: tuple[int, ...] | None = None) -> set[int]:
         """Positions of the spans of an OTLP payload that name it, among `positions` where they are given."""
-        if not self._occurs(payload):
+        if self._person is None and not self._occurs(payload):
             return set()
         named = set()
         position = -1
         for resource in RawTraces.FromString(payload).resource_spans:
-            described = self.kind is Kind.USER and self._is_in_resource(b"".join(resource.resource))
+            described = self.kind is Kind.USER and self._is_user_in(b"".join(resource.resource), Resource)
             for scope in resource.scope_spans:
                 for span in scope.spans:
                     position += 1
@@ -61,24 +71,28 @@ class Subject:
         return any(each in lower for each in self._bytes)
 
     def _is_in_span(self, raw: bytes) -> bool:
+        if self.kind is Kind.USER:
+            return self._is_user_in(raw, Span)
         if not self._occurs(raw):
             return False
         try:
             span = Span.FromString(raw)
         except DecodeError:
             return True
-        if self.kind is Kind.USER:
-            return any(map(self._word.search, _texts(span)))
         names = (a.TASK_ID,) if self.kind is Kind.TASK else (a.TENANT_ID, a.TENANT_HASH)
         return any(each.key in names and each.value.string_value in self._values for each in span.attributes)
 
-    def _is_in_resource(self, raw: bytes) -> bool:
-        if not self._occurs(raw):
+    def _is_user_in(self, raw: bytes, type_: type[Span | Resource]) -> bool:
+        occurs = self._occurs(raw)
+        if not occurs and self._person is None:
             return False
         try:
-            return any(map(self._word.search, _texts(Resource.FromString(raw))))
+            message = type_.FromString(raw)
         except DecodeError:
+            return occurs
+        if occurs and any(map(self._word.search, _texts(message))):
             return True
+        return self._person is not None and bool(self._person.named_in([*map(Text._make, said_by(message))]))
 
 
 def _texts(message: Any) -> Iterator[str]:

@@ -25,7 +25,9 @@ from collector_processor.model.stages import Closing, SealedTask, SealKind, Span
 T = TypeVar("T")
 
 STEP_BYTES: Final = 8 << 20
-"""What one commit reads."""
+"""What one commit reads, …"""
+SEARCHED_BYTES: Final = 1 << 20
+"""… and where every text of it is searched for a person: 0.1 s, while requests wait."""
 _LEAST_BYTES: Final = 1000
 """What a trace counts for, however small it is."""
 _TASKS: Final = frozenset({Place.TASK, Place.CLOSED, Place.WAITING})
@@ -64,6 +66,7 @@ class Withdrawal:
         self._assembler = assembler
         self._subject = subject
         self._dry = dry
+        self._step = SEARCHED_BYTES if subject.searches else STEP_BYTES
         self._removed: Counter[str] = Counter()
         self._tasks: dict[SpanKey, None] = {}
         self._waiting = 0
@@ -74,7 +77,9 @@ class Withdrawal:
         while traces:
             look = partial(self._open, traces=traces, until=until)
             _, traces = await self._run(look, lambda done: self._carried_out(done, now))
-        await self._run(self._look_at_sealed)
+        sealed: Sequence[SealedTask] = await self._run(_sealed_tasks)
+        while sealed:
+            sealed = await self._run(partial(self._look_at_sealed, tasks=sealed))
         await self._run(self._kept)
         return Withdrawn(dict(+self._removed), [*self._tasks], self._waiting)
 
@@ -85,7 +90,7 @@ class Withdrawal:
     ) -> tuple[list[Closing], Sequence[bytes]]:
         """Look at traces until enough is read; what goes of them, and the traces that are left."""
         closings: list[Closing] = []
-        room, looked_at = STEP_BYTES, 0
+        room, looked_at = self._step, 0
         for trace_id in traces:
             if room < 0:
                 break
@@ -125,23 +130,25 @@ class Withdrawal:
 
     # -- Sealed and kept -------------------------------------------------------------------------------------
 
-    def _look_at_sealed(self, transaction: Transaction) -> None:
-        for batch in transaction.sealed_batches():
-            for task in batch.tasks:
-                if not self._is_sealed_in(transaction, task):
-                    continue
-                self._removed["sealed_spans"] += task.spans
-                if task.kind is SealKind.ORPHAN:
-                    self._waiting += task.spans
-                else:
-                    self._tasks[SpanKey(task.trace_id, task.span_id)] = None
-
-    def _is_sealed_in(self, transaction: Transaction, task: SealedTask) -> bool:
-        try:
-            payloads = read_payloads(transaction.view, task)
-        except DamagedEntryError:
-            return False
-        return any(self._subject.is_named_in(payload, positions) for _, payload, positions in payloads)
+    def _look_at_sealed(self, transaction: Transaction, tasks: Sequence[SealedTask]) -> Sequence[SealedTask]:
+        """Look at sealed tasks until enough is read; those that are left."""
+        room = self._step
+        for number, task in enumerate(tasks):
+            if room < 0:
+                return tasks[number:]
+            try:
+                payloads = read_payloads(transaction.view, task)
+            except DamagedEntryError:  # or stored meanwhile: then the database knows of it
+                continue
+            room -= sum(len(payload) for _, payload, _ in payloads) + _LEAST_BYTES
+            if not any(self._subject.is_named_in(payload, positions) for _, payload, positions in payloads):
+                continue
+            self._removed["sealed_spans"] += task.spans
+            if task.kind is SealKind.ORPHAN:
+                self._waiting += task.spans
+            else:
+                self._tasks[SpanKey(task.trace_id, task.span_id)] = None
+        return ()
 
     def _kept(self, transaction: Transaction) -> None:
         if self._dry:
@@ -157,3 +164,7 @@ class Withdrawal:
                     self._tasks[SpanKey(task.trace_id, task.span_id)] = None
             else:
                 self._removed["undecodable_spans"] += 1
+
+
+def _sealed_tasks(transaction: Transaction) -> Sequence[SealedTask]:
+    return [task for batch in transaction.sealed_batches() for task in batch.tasks]

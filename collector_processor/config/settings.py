@@ -118,6 +118,9 @@ class Settings:
     tenant_key: bytes | None = _setting(
         values.KEY, "", "hashes tenants that arrive in clear; without it they are left out and flagged", secret=True
     )
+    former_tenant_keys: tuple[bytes, ...] | None = _setting(
+        values.SECRETS, "", "what `TENANT_KEY` was before: `erase` finds a tenant under each of them", secret=True
+    )
     privacy: str = _setting(
         values.choice("on", "off"), "on", "off: texts are stored and forwarded as they come, whatever stands in them"
     )

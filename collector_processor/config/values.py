@@ -194,6 +194,10 @@ def _read_key(text: str) -> bytes:
     return key
 
 
+def _read_secrets(text: str) -> tuple[bytes, ...]:
+    return tuple(_read_key(part.strip()) for part in re.split(r"[,\n]", text) if part.strip())
+
+
 def _read_keys(text: str) -> PrivacyKeys:
     keys: dict[str, bytes] = {}
     for line in filter(None, (part.strip() for part in re.split(r"[,\n]", text))):
@@ -265,6 +269,11 @@ PATH: Final[Form[Path]] = Form("the path of a directory", _read_path, str)
 NAME: Final[Form[str | None]] = Form("a name", _read_name, lambda value: value or "")
 KEY: Final[Form[bytes | None]] = Form(
     "a secret of at least 16 bytes", _read_key, lambda value: "" if value is None else value.decode(errors="replace")
+)
+SECRETS: Final[Form[tuple[bytes, ...] | None]] = Form(
+    "secrets of at least 16 bytes without a comma, separated by commas or a line each",
+    _read_secrets,
+    lambda value: ",".join(each.decode(errors="replace") for each in value or ()),
 )
 KEYS: Final[Form[PrivacyKeys | None]] = Form(
     "keys such as k2=secret,k1=secret (or a line each), the current one first; an id is a lower-case letter and up to"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from collector_processor.forward.allowed import SPAN
@@ -52,12 +53,16 @@ def values_of(key: str, value: Any) -> Iterator[LeavingText]:
             yield LeavingText(key, item, "string_value")
 
 
-def said_by(original: Span) -> Iterator[tuple[str, str]]:
-    """Give every text of a span as it came, with the name that it stands under, whether it leaves or not."""
-    yield "name", original.name
-    yield "status.message", original.status.message
-    for item in (*original.attributes, *(item for event in original.events for item in event.attributes)):
+def said_by(original: Span | Resource) -> Iterator[tuple[str, str]]:
+    """Give every text of a span or a resource as it came, with the name that it stands under."""
+    for item in original.attributes:
         yield from _said(item.key, item.value)
+    if isinstance(original, Span):
+        yield "name", original.name
+        yield "status.message", original.status.message
+        for event in original.events:
+            for item in event.attributes:
+                yield from _said(item.key, item.value)
 
 
 def _said(key: str, value: Any) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ texts under the same keys give the same, whatever engine is used, however long i
 
 from collector_processor.guard.privacy.detector import Detector
 from collector_processor.guard.privacy.keyring import Keyring
+from collector_processor.guard.privacy.people import TELLING, Person
 from collector_processor.guard.privacy.redactor import Redactor
 from collector_processor.guard.privacy.vocabulary import (
     Category,
@@ -19,11 +20,13 @@ from collector_processor.guard.privacy.vocabulary import (
 )
 
 __all__ = [
+    "TELLING",
     "Category",
     "Detector",
     "Finding",
     "Keyring",
     "Limits",
+    "Person",
     "Reason",
     "Redacted",
     "Redactor",

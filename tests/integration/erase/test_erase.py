@@ -123,6 +123,21 @@ def test_a_user_is_found_by_pseudonyms_under_every_key(make: Callable[..., Proce
         processor.assert_balanced()
 
 
+def test_a_tenant_is_found_under_former_keys(make: Callable[..., Processor]) -> None:
+    old, new = ("the tenants' key of last year", "the tenants' key of this year")
+    first, second, other = own(*spans(tenant="acme")), own(*spans(tenant="acme")), own(*spans(tenant="other"))
+    with make(TENANT_KEY=old) as processor:
+        processor.send(*first.spans)
+        processor.settle()
+    with make(TENANT_KEY=new, FORMER_TENANT_KEYS=old) as processor:
+        processor.send(*second.spans, *other.spans)
+        processor.settle()
+        done = erase(processor, "--tenant", "acme")
+        assert (done["subject"], done["removed"]["records"]) == (a.tenant_hash(new.encode(), "acme"), 2)
+        assert processor.rows("SELECT task_id FROM data_points") == [{"task_id": other.task_id}]
+        processor.assert_balanced()
+
+
 def test_what_is_sealed_while_the_database_is_away_is_refused_when_it_is_stored(
     make: Callable[..., Processor],
 ) -> None:

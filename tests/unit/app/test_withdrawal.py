@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue, KeyValueList
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, TracesData
 from support.spans import Piece
 
@@ -16,6 +18,7 @@ from collector_processor.app.front import SECOND, Front, Waiting
 from collector_processor.app.subject import Subject
 from collector_processor.app.withdrawal import Withdrawn
 from collector_processor.config import Settings
+from collector_processor.guard.privacy import Detector, Person
 from collector_processor.model.stages import Applied, Refused, Signal, SpanKey
 from collector_processor.store.erasure import Kind
 from otel_benchmark import attributes as a
@@ -73,6 +76,12 @@ def running(tmp_path: Path) -> Iterator[Running]:
     running = Running(tmp_path)
     yield running
     running.end()
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    """Compiling its patterns takes half a second."""
+    return Detector()
 
 
 def task(trace: int, span: int = 1, parent: int = 0) -> Piece:
@@ -153,11 +162,55 @@ def test_a_user_is_a_word_of_any_text(running: Running, said: dict[str, str], na
     assert running.withdraw(Subject(Kind.USER, "mia_li_3668")).removed == ({"open_spans": 1} if named else {})
 
 
-@pytest.mark.parametrize(("name", "value"), [(a.TENANT_ID, "acme"), (a.TENANT_HASH, "f" * 64)])
-def test_a_tenant_is_known_in_clear_and_by_its_hash(running: Running, name: str, value: str) -> None:
+MIA = "mia.li@corp.com"
+
+
+@pytest.mark.parametrize(
+    ("value", "said", "named"),
+    [
+        (MIA, "write to Mia.Li@Corp.com", True),
+        (MIA, '{"to": "mia.li\\u0040corp.com"}', True),
+        (MIA, base64.b64encode(f"contact: {MIA}, please".encode()).decode(), True),
+        (MIA, "write to mia.lin@corp.com", False),
+        ("+1 415 555 2671", "call +1 (415) 555-2671", True),
+        ("DE89370400440532013000", "to DE89 3704 0044 0532 0130 00", True),
+        ("DE89370400440532013000", "to GB29 NWBK 6016 1331 9268 19", False),
+        ("Ada Byron", '{"customer_name": "ADA BYRON"}', True),
+    ],
+)
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_user_is_found_as_the_pseudonyms_of_a_record_would_find_him(
+    running: Running, detector: Detector, value: str, said: str, named: bool, sealed: bool
+) -> None:
+    """In any spelling and encoding that detection reads, as long as the task is open or sealed."""
+    running.send(task(1), task_id="some", **{a.TASK_DESCRIPTION: said})
+    if sealed:
+        running.seal()
+    person = Subject(Kind.USER, value, person=Person(value, detector))
+    place = "sealed_spans" if sealed else "open_spans"
+    assert running.withdraw(person).removed == ({place: 1} if named else {})
+
+
+def test_a_user_is_found_in_a_map_and_in_a_resource(running: Running, detector: Detector) -> None:
+    written = KeyValueList(values=[KeyValue(key="to", value=AnyValue(string_value="Mia.Li@CORP.com"))])
+    spans = [task(number).message() for number in (1, 2)]
+    spans[0].attributes.append(KeyValue(key="mail", value=AnyValue(kvlist_value=written)))
+    resource = Resource(attributes=[KeyValue(key="owner", value=AnyValue(string_value="Mia.Li@CORP.com"))])
+    for span, described in zip(spans, (Resource(), resource), strict=True):
+        shared = ResourceSpans(resource=described, scope_spans=[ScopeSpans(spans=[span])])
+        request = TracesData(resource_spans=[shared]).SerializeToString()
+        running.loop.run_until_complete(running.front.accept(request, Signal.TRACES))
+    person = Subject(Kind.USER, MIA, person=Person(MIA, detector))
+    assert running.withdraw(person).removed == {"open_spans": 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(a.TENANT_ID, "acme"), (a.TENANT_HASH, "e" * 64), (a.TENANT_HASH, "f" * 64)]
+)
+def test_a_tenant_is_known_in_clear_and_by_its_hashes(running: Running, name: str, value: str) -> None:
     running.send(task(1), task_id="acme", **{name: value})
     running.send(task(2), task_id="acme")
-    assert running.withdraw(Subject(Kind.TENANT, "acme", "f" * 64)).tasks == [key(task(1))]
+    assert running.withdraw(Subject(Kind.TENANT, "acme", hashes=["e" * 64, "f" * 64])).tasks == [key(task(1))]
 
 
 def test_a_large_journal_is_looked_through_step_by_step(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,3 +219,7 @@ def test_a_large_journal_is_looked_through_step_by_step(running: Running, monkey
         running.send(task(number), task_id="mine" if number % 2 else "other")
     assert running.withdraw().removed == {"open_spans": 4}
     assert running.front.counters.open == 3
+    for number in range(11, 18):
+        running.send(task(number), task_id="mine" if number % 2 else "other")
+    running.seal()
+    assert running.withdraw().removed == {"sealed_spans": 4}

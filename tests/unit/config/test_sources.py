@@ -65,6 +65,7 @@ def test_the_file_may_be_named_by_the_environment(tmp_path: Path) -> None:
         ("otlp_http", "localhost:14318", Address("localhost", 14318)),
         ("admin", "", None),
         ("tenant_key", KEY, KEY.encode()),
+        ("former_tenant_keys", f"{KEY}, {KEY}2\n", (KEY.encode(), f"{KEY}2".encode())),
         ("database_url", URL, URL),
         ("task_types", "translation, research", ("code-editing", "research", "data-analysis", "design", "planning")),
     ],
