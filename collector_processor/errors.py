@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 
 class BenchmarkError(Exception):
     """Base of all errors of the processor: the command prints its message without a traceback."""
@@ -94,16 +96,35 @@ class CorrectionError(BenchmarkError):
 # -- Store -----------------------------------------------------------------------------------------
 
 
+class Trouble(StrEnum):
+    """What a failed store says about trying again.
+
+    PASSING: the same may succeed later (connection, lock, serialisation, full disk, read-only, failover).
+    SLOW: so may less at a time. SETUP: a person has to mend the database. SUSPECT: what was to be stored may be to
+    blame.
+    """
+
+    PASSING = "passing"
+    SLOW = "slow"
+    SETUP = "setup"
+    SUSPECT = "suspect"
+
+
 class StoreError(BenchmarkError):
     """The database refused or failed; the batch stays sealed and is tried again.
 
     Attributes:
-        transient: the same call may succeed later (connection, lock, serialisation, full disk, failover).
+        trouble: what to do about it.
     """
 
-    def __init__(self, message: str, *, transient: bool = False) -> None:
+    def __init__(self, message: str, *, transient: bool = False, trouble: Trouble | None = None) -> None:
         super().__init__(message)
-        self.transient = transient
+        self.trouble = trouble or (Trouble.PASSING if transient else Trouble.SETUP)
+
+    @property
+    def transient(self) -> bool:
+        """The same call may succeed later."""
+        return self.trouble in (Trouble.PASSING, Trouble.SLOW)
 
 
 class UnfitError(BenchmarkError):

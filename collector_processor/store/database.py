@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from collector_processor.errors import StoreError
+from collector_processor.errors import StoreError, Trouble
+from collector_processor.store.faults import describe, store_error
 from collector_processor.store.statements import statement
 
 Connection = AsyncConnection[DictRow]
+T = TypeVar("T")
 
+ANSWER_SECONDS: Final = 120.0
 _CONNECT_TIMEOUT: Final = 10
 _SOON: Final = 1.0
 """Seconds after which it is looked into why there is no connection: a server that refuses does so at once."""
-_READ_ONLY: Final = frozenset({"25006"})
-"""A server that only reads, as after a failover: psycopg doesn't count it as operational, but it passes."""
+_LOCK_SECONDS: Final = 30.0
+_READ_ONLY: Final = "25006"
+_HURRY_SECONDS: Final = 5.0
+"""How much longer than its own limit for a statement a server is waited for."""
 
 
 class Database:
@@ -28,7 +34,9 @@ class Database:
 
     `url` is any libpq connection string. A worker needs one connection; `application_name` is how its backend is
     found when the worker has died (`terminate_others`). `prepare_threshold` as in psycopg: None prepares nothing,
-    for servers or poolers that keep no prepared statements. `patience` is how many seconds a connection is waited for.
+    for servers or poolers that keep no prepared statements. `patience` is how many seconds a connection is waited for,
+    `answer_seconds` how long the answer to one statement of a writing transaction: a server that is stopped keeps its
+    connections open and says nothing.
     """
 
     def __init__(
@@ -39,11 +47,13 @@ class Database:
         connections: int = 1,
         prepare_threshold: int | None = 5,
         patience: float = 10.0,
+        answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         self._url = url
-        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+        self._answer_seconds = answer_seconds
+        self._pool: AsyncConnectionPool[_Guarded] = AsyncConnectionPool(
             url,
-            connection_class=AsyncConnection[DictRow],
+            connection_class=_Guarded,
             kwargs={
                 "application_name": application_name,
                 "connect_timeout": _CONNECT_TIMEOUT,
@@ -53,6 +63,7 @@ class Database:
             min_size=0,
             max_size=connections,
             timeout=patience,
+            reconnect_timeout=_SOON,  # who asks next tries anew, instead of waiting for a pause that has grown
             check=AsyncConnectionPool.check_connection,
             name=application_name,
             open=False,
@@ -78,22 +89,23 @@ class Database:
     async def owning(self) -> AsyncIterator[Connection]:
         """One transaction as the role that logged in. Raises StoreError."""
         with translated():
-            async with self._transaction() as connection:
+            async with self._transaction(self._answer_seconds) as connection:
                 yield connection
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Connection]:
         """One transaction as `benchmark_writer`, durable once it has committed. Raises StoreError."""
         async with self.owning() as connection:
-            await connection.execute(statement("begin_write"))
+            limits = {"statement": _ms(self._answer_seconds), "lock": _ms(min(self._answer_seconds, _LOCK_SECONDS))}
+            await connection.execute(statement("begin_write"), limits)
             yield connection
 
     @asynccontextmanager
     async def reading(self, *, timeout_seconds: float) -> AsyncIterator[Connection]:
         """One read-only transaction as `benchmark_reader`. Raises StoreError."""
-        with translated(passing=frozenset()):
-            async with self._transaction() as connection:
-                await connection.execute(statement("begin_read"), {"timeout": f"{int(timeout_seconds * 1000)}ms"})
+        with translated(reading=True):
+            async with self._transaction(timeout_seconds) as connection:
+                await connection.execute(statement("begin_read"), {"timeout": _ms(timeout_seconds)})
                 yield connection
 
     async def terminate_others(self) -> int:
@@ -103,12 +115,14 @@ class Database:
             return len(await ended.fetchall())
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[Connection]:
-        async with self._connection() as connection, connection.transaction():
-            yield connection
+    async def _transaction(self, answer_seconds: float) -> AsyncIterator[Connection]:
+        async with self._connection() as connection:
+            connection.silence = answer_seconds + _HURRY_SECONDS
+            async with connection.transaction():
+                yield connection
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Connection]:
+    async def _connection(self) -> AsyncIterator[_Guarded]:
         try:
             connection = await self._pool.getconn(_SOON)
         except PoolTimeout:
@@ -121,21 +135,34 @@ class Database:
             await self._pool.putconn(connection)
 
 
-@contextmanager
-def translated(passing: frozenset[str] = _READ_ONLY) -> Iterator[None]:
-    """Turn psycopg's errors into StoreError, transient where the same call may succeed later.
+class _Guarded(AsyncConnection[DictRow]):
+    """A connection whose server has `silence` seconds for each answer; then it is closed."""
 
-    `passing` are SQLSTATEs that are transient beside the operational ones.
-    The message is the server's first line and its code: the detail lines may quote stored values.
+    silence = _CONNECT_TIMEOUT + _HURRY_SECONDS
+
+    async def wait(self, gen: Generator[Any, Any, T], *args: Any, **kwargs: Any) -> T:
+        """As psycopg has it, through which all that is awaited of a server goes."""
+        try:
+            async with asyncio.timeout(self.silence):
+                return await super().wait(gen, *args, **kwargs)
+        except TimeoutError:
+            self.pgconn.finish()
+            raise psycopg.OperationalError(f"the server has not answered for {self.silence:g} s") from None
+
+
+def _ms(seconds: float) -> str:
+    return f"{int(seconds * 1000)}ms"
+
+
+@contextmanager
+def translated(*, reading: bool = False) -> Iterator[None]:
+    """Turn psycopg's errors into StoreError, which says whether the same call may succeed later.
+
+    Who is `reading` and is refused to write was wrong himself.
     """
     try:
         yield
     except psycopg.Error as error:
-        operational = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-        raise StoreError(describe(error), transient=operational or error.sqlstate in passing) from error
-
-
-def describe(error: psycopg.Error) -> str:
-    """One line for a person: what the server said, or what the client noticed, and the SQLSTATE."""
-    said = error.diag.message_primary or (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return f"PostgreSQL: {said} ({error.sqlstate})" if error.sqlstate else f"PostgreSQL: {said}"
+        if reading and error.sqlstate == _READ_ONLY:
+            raise StoreError(describe(error), trouble=Trouble.SETUP) from error
+        raise store_error(error) from error

@@ -10,7 +10,8 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 
 from collector_processor.errors import MigrationError
-from collector_processor.store.database import Connection, describe, translated
+from collector_processor.store.database import Connection, translated
+from collector_processor.store.faults import describe
 from collector_processor.store.statements import Migration, migrations, script, statement
 from collector_processor.store.tiers import Lifetimes, adapt
 

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from psycopg import Error, errors
 from psycopg.rows import tuple_row
 
-from collector_processor.errors import StoreError
+from collector_processor.errors import StoreError, Trouble
 from collector_processor.store.database import Database
 
 _MENDING: Final[dict[type[Error], str]] = {
@@ -38,8 +38,9 @@ async def query(database: Database, text: str, *, timeout_seconds: float = 60.0)
         mending = await _mending(database, error.__cause__, timeout_seconds)
         if mending is None:
             raise
-        passing = error.transient and type(error.__cause__) not in _MENDING
-        raise StoreError(f"{error}; {mending}", transient=passing) from error.__cause__
+        mended = type(error.__cause__) in _MENDING
+        trouble = Trouble.SETUP if mended else error.trouble
+        raise StoreError(f"{error}; {mending}", trouble=trouble) from error.__cause__
 
 
 async def _run(database: Database, text: str, timeout_seconds: float) -> Answer:

@@ -3,6 +3,6 @@ SELECT
     set_config('role', 'benchmark_writer', true),
     set_config('synchronous_commit', 'on', true),
     set_config('timezone', 'UTC', true),
-    set_config('lock_timeout', '30s', true),
-    set_config('statement_timeout', '120s', true),
+    set_config('lock_timeout', %(lock)s, true),
+    set_config('statement_timeout', %(statement)s, true),
     set_config('idle_in_transaction_session_timeout', '60s', true);
