@@ -66,6 +66,10 @@ class JournalFullError(JournalError):
     """`JOURNAL_MAX_BYTES` is reached: nothing of the request was written."""
 
 
+class DeadLettersFullError(JournalError):
+    """Dead letters have no room for another one: its batch stays sealed until a person has made some."""
+
+
 class JournalInUseError(JournalError):
     """Another process holds the journal's lock."""
 

@@ -22,6 +22,7 @@ def journal_spans(counters: Counters) -> Equation:
             "truncated": counters.truncated,
             "undecodable": counters.undecodable,
             "dead_lettered": counters.dead,
+            "discarded": counters.given_up,
             "erased": counters.withdrawn,
             "handed_over": counters.handed_over,
         },
@@ -57,6 +58,7 @@ def records(counters: Counters) -> Equation:
             "quarantined": counters.tasks_quarantined,
             "repeated": counters.tasks_repeated,
             "dead_lettered": counters.tasks_dead,
+            "discarded": counters.tasks_given_up,
             "erased": counters.tasks_withdrawn,
         },
     )

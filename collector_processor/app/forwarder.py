@@ -40,7 +40,7 @@ from collector_processor.app.protocol import (
     read_frame,
 )
 from collector_processor.config import Settings
-from collector_processor.errors import BenchmarkError, StoreError
+from collector_processor.errors import BenchmarkError, StoreError, Trouble
 from collector_processor.forward.otlp import Backend, Exporter, connect
 from collector_processor.forward.prepare import Prepared, Preparer, fact_ids
 from collector_processor.forward.redact import Redactor
@@ -307,7 +307,7 @@ async def _serve(output: int) -> None:
             tell(Up())
             await forwarder.serve(reader)
     except BenchmarkError as error:
-        tell(Failed(str(error), getattr(error, "transient", False)))
+        tell(Failed(str(error), getattr(error, "trouble", Trouble.SETUP)))
         return
     await exporter.close()
 

@@ -32,9 +32,11 @@ from collector_processor.errors import (
     MalformedRequestError,
     OverloadedError,
 )
+from collector_processor.journal import seals
 from collector_processor.journal.commit import GroupCommit
 from collector_processor.journal.environment import Environment
 from collector_processor.journal.format import Counters, UndecodableSpan
+from collector_processor.journal.letters import Graveyard
 from collector_processor.journal.transaction import Transaction
 from collector_processor.model.stages import (
     HEADER,
@@ -134,6 +136,7 @@ class Front:
             clock(),
         )
         self._holding = Holding(int(settings.journal_max_bytes * settings.privacy_halt_share))
+        self._graveyard = Graveyard(int(settings.journal_max_bytes * settings.dead_letter_share), wire.extract)
         self._staged: dict[bytes, set[bytes]] = {}
         self._staged_in: Transaction | None = None
         self._expired_at = 0
@@ -176,8 +179,16 @@ class Front:
             self._assembler.restore(stored, taken | sealed.get(stored.sequence, 0))
         return waiting
 
-    async def _run(self, operation: Callable[[Transaction], T], committed: Callable[[T], None] | None = None) -> T:
+    async def run(self, operation: Callable[[Transaction], T], committed: Callable[[T], None] | None = None) -> T:
+        """Run an operation in the commit thread, and `committed` there once it is durable. Raises JournalError."""
         return await asyncio.wrap_future(self._commit.submit(operation, committed))
+
+    _run = run
+
+    @property
+    def now(self) -> int:
+        """The time by which things are done here, in ns."""
+        return self._clock()
 
     # -- Requests --------------------------------------------------------------------------------------------
 
@@ -352,8 +363,17 @@ class Front:
     # -- Completion and questions ----------------------------------------------------------------------------
 
     async def complete(self, batch_id: UUID, applied: Applied) -> None:
-        """The database has the batch: act on its ledger row."""
-        await self._run(lambda transaction: transaction.complete(batch_id, applied, self._clock()))
+        """The database has the batch: act on its ledger row. Raises DeadLettersFullError, and other JournalErrors."""
+        await self._run(lambda transaction: transaction.complete(batch_id, applied, self._graveyard, self._clock()))
+
+    async def halve(self, batch_id: UUID) -> list[Waiting]:
+        """Seal a batch's tasks anew in two halves; none where it has a single one, or is gone. Raises JournalError."""
+        halves = await self._run(lambda transaction: seals.halve(transaction, batch_id))
+        return [Waiting(half.id, half.sealed_at, len(half.tasks), half.spans) for half in halves]
+
+    async def bury(self, batch_id: UUID, error: str) -> None:
+        """Make a batch's tasks dead letters. Raises DeadLettersFullError, and other JournalErrors."""
+        await self._run(lambda transaction: seals.bury(transaction, batch_id, error, self._graveyard, self._clock()))
 
     async def snapshot(self) -> Snapshot:
         """Counters and index at one moment."""

@@ -23,6 +23,7 @@ from collector_processor.app.front import SECOND, Front
 from collector_processor.app.front import Snapshot as JournalSnapshot
 from collector_processor.app.halts import Halts
 from collector_processor.app.listeners import Listeners
+from collector_processor.app.outage import Outage
 from collector_processor.app.upkeep import Upkeep
 from collector_processor.app.workers import WorkerPool
 from collector_processor.config import Settings
@@ -53,6 +54,7 @@ class Watched(Protocol):
     settings: Settings
     front: Front
     pool: WorkerPool
+    outage: Outage
     privacy_keys: PrivacyKeys | None
     database: DatabaseKeeper
     upkeep: Upkeep
@@ -120,6 +122,8 @@ class Monitor:
             raise
         self._database_bytes.append((time.monotonic(), self._figures.database_bytes))
         keeper.problem = None
+        if not self._processor.pool.backlog:
+            self._processor.outage.ended()  # nobody else would find out
 
     # -- Answers ---------------------------------------------------------------------------------------------
 
@@ -130,12 +134,22 @@ class Monitor:
             return Health(State.FAILED, (fault,), ready=not processor.stopping)
         reasons = []
         keeper = processor.database
-        if keeper.problem is not None:
+        outage = processor.outage.told(len(processor.pool.backlog))
+        if outage is not None:
+            reasons.append(outage)
+        elif keeper.problem is not None:
             reasons.append(f"database: {keeper.problem}")
         if processor.pool.problem is not None:
             reasons.append(f"storing: {processor.pool.problem}")
         if (lag := self._lag()) > LAG_SECONDS:
             reasons.append(f"the oldest sealed batch waits for {lag:.0f} s")
+        if processor.pool.aside:
+            reasons.append(
+                f"dead letters are full: {len(processor.pool.aside)} batches stay sealed; "
+                "look at `otel-benchmark dead-letter list`, and retry or discard some"
+            )
+        if (spans := processor.front.counters.dead) > 0:
+            reasons.append(f"dead letters wait for a decision ({spans} spans): `otel-benchmark dead-letter list`")
         for problem, values in processor.front.unreadable.items():
             reasons.append(f"journal: {values} entries can't be read: {problem}; put it back and start again")
         reasons += [

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import msgspec
 
+from collector_processor.errors import Trouble
 from collector_processor.forward.tally import Drop
 from collector_processor.guard import GateSettings
 from collector_processor.model.stages import Applied, Keep, PrivacyKeys, Redactions
@@ -31,14 +32,16 @@ class Begin(msgspec.Struct, tag=True, frozen=True):
     privacy_keys: PrivacyKeys | None
     evaluator: str | None
     gates: GateSettings
+    database_timeout: float
     log_level: str
     log_format: str
 
 
 class Apply(msgspec.Struct, tag=True, frozen=True):
-    """Convert, guard and store this sealed batch."""
+    """Convert, guard and store this sealed batch, which was tried in vain so many times before."""
 
     batch_id: UUID
+    tries: int = 0
 
 
 class JoinOrphans(msgspec.Struct, tag=True, frozen=True):
@@ -46,7 +49,7 @@ class JoinOrphans(msgspec.Struct, tag=True, frozen=True):
 
 
 class Up(msgspec.Struct, tag=True, frozen=True):
-    """The worker is connected to the database and its predecessor's session has ended."""
+    """The worker takes requests. Before its first words to the database it ends its predecessor's session there."""
 
 
 class Done(msgspec.Struct, tag=True, frozen=True):
@@ -69,7 +72,7 @@ class Failed(msgspec.Struct, tag=True, frozen=True):
     """The work was not done, nothing of it is stored, and it may be asked for again."""
 
     error: str
-    transient: bool
+    trouble: Trouble
 
 
 # -- Forwarder ---------------------------------------------------------------------------------------------

@@ -11,17 +11,18 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
-from uuid import UUID
 
 import msgspec
 import uvloop
 
 from collector_processor.app.control import ControlServer
 from collector_processor.app.database import DatabaseKeeper
+from collector_processor.app.dead_letters import DeadLetters
+from collector_processor.app.desk import BatchDesk
 from collector_processor.app.erasing import Kind, subject_of
 from collector_processor.app.forwarding import Forwarding, protocol_of
 from collector_processor.app.front import Front, Waiting
@@ -29,6 +30,7 @@ from collector_processor.app.halts import Halts
 from collector_processor.app.listeners import Listeners, raise_file_limit
 from collector_processor.app.memory import collect_seldom
 from collector_processor.app.monitor import Monitor
+from collector_processor.app.outage import Outage
 from collector_processor.app.pipeline import gate_settings
 from collector_processor.app.privacy import privacy_keys
 from collector_processor.app.protocol import Begin, BeginForwarding
@@ -36,7 +38,7 @@ from collector_processor.app.upkeep import Upkeep
 from collector_processor.app.workers import WorkerPool
 from collector_processor.config import EMBEDDED, PREFIX, Settings
 from collector_processor.errors import ConfigError, ControlError, MigrationError
-from collector_processor.model.stages import Applied, Keep
+from collector_processor.model.stages import Keep
 from collector_processor.telemetry import configure, get_logger, register_snapshot
 
 log = get_logger(__name__)
@@ -56,10 +58,12 @@ class Processor:
         self.privacy_keys = privacy_keys(settings)
         self.database = DatabaseKeeper(settings)
         self.forwarding = Forwarding(self._begin_forwarding) if settings.forward_endpoint else None
-        self.pool = WorkerPool(self._begin, self._complete, self.database.recover, self._begun)
         departed = self.forwarding.departed if self.forwarding else None
-        self.front = Front(settings, self.pool.add, on_departed=departed)
+        self.outage = Outage(settings.store_attempts, settings.store_pause)
+        self.front = Front(settings, self._sealed, on_departed=departed)
+        self.pool = WorkerPool(self._begin, BatchDesk(self.front, self.database, self.forwarding), self.outage)
         self.halts = Halts(settings, self.database, self.front)
+        self.dead_letters = DeadLetters(self.front, self.pool.add, self.pool.hurry)
         self.upkeep = Upkeep(settings, self.database)
         self.monitor = Monitor(self)
         self.listeners = Listeners(settings, self.front, self.monitor.health)
@@ -157,6 +161,9 @@ class Processor:
 
     # -- Wiring ----------------------------------------------------------------------------------------------
 
+    def _sealed(self, batches: Sequence[Waiting]) -> None:
+        self.pool.add(batches)
+
     def _begin(self, slot: str) -> Begin:
         settings = self.settings
         assert self.database.url is not None
@@ -168,6 +175,7 @@ class Processor:
             privacy_keys=self.privacy_keys,
             evaluator=settings.evaluator,
             gates=gate_settings(settings),
+            database_timeout=settings.database_timeout,
             log_level=settings.log_level,
             log_format=settings.log_format,
         )
@@ -195,17 +203,6 @@ class Processor:
             log_level=settings.log_level,
             log_format=settings.log_format,
         )
-
-    def _begun(self, batch: Waiting) -> None:
-        if self.forwarding is not None:
-            self.forwarding.begun(batch)
-
-    async def _complete(self, batch_id: UUID, applied: Applied) -> None:
-        if self.forwarding is not None:
-            await self.forwarding.taken(batch_id)
-        await self.front.complete(batch_id, applied)
-        if self.forwarding is not None:
-            self.forwarding.stored(batch_id)
 
     def _commands(self) -> dict[str, Any]:
         async def status(_: Mapping[str, Any]) -> Any:
@@ -258,6 +255,7 @@ class Processor:
             "undecodable": undecodable,
             "withdraw": withdraw,
             "halts": halts,
+            **self.dead_letters.commands(),
         }
 
 

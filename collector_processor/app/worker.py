@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+import lmdb
 import uvloop
 
 from collector_processor.app.memory import collect_seldom
@@ -38,9 +39,9 @@ from collector_processor.app.protocol import (
 from collector_processor.config import Settings
 from collector_processor.convert.fold import FoldSettings
 from collector_processor.convert.union import unite
-from collector_processor.errors import BenchmarkError, told
+from collector_processor.errors import BenchmarkError, StoreError, Trouble, told
 from collector_processor.journal.reader import JournalReader
-from collector_processor.model.stages import Redactions
+from collector_processor.model.stages import Applied, Redactions
 from collector_processor.store.database import Database
 from collector_processor.store.postgres import PostgresStore
 from collector_processor.store.quality import read_baselines
@@ -59,6 +60,7 @@ class Worker:
         self._journal = JournalReader(Path(begin.journal))
         self._pipeline = pipeline_of(begin)
         self._database = database
+        self._alone = False
         self._baselines_read: float | None = None
         skew = timedelta(milliseconds=begin.gates.clock_skew_ms)
         self._store = PostgresStore(database, self._pipeline.revise, unite, clock_skew=skew)
@@ -70,12 +72,16 @@ class Worker:
                 case Apply():
                     return await self._apply(request)
                 case JoinOrphans():
+                    await self._end_predecessor()
                     return OrphansJoined(await self._store.join_orphans())
-        except BenchmarkError as error:
-            return Failed(str(error), getattr(error, "transient", False))
+        except StoreError as error:
+            self._alone = False  # the server may still be at what we gave up
+            return Failed(str(error), error.trouble)
+        except (BenchmarkError, lmdb.Error) as error:
+            return Failed(told(error), Trouble.SETUP)
         except Exception as error:
             log.exception("worker: a request failed")
-            return Failed(told(error), transient=False)
+            return Failed(told(error), Trouble.SUSPECT)
 
     async def _apply(self, request: Apply) -> Done:
         began = time.perf_counter()
@@ -83,6 +89,9 @@ class Worker:
         if batch is None:
             return Done(request.batch_id, None, {}, Redactions())
         read = time.perf_counter()
+        await self._end_predecessor()
+        if request.tries and (applied := await self._outcome(request)) is not None:
+            return Done(batch.id, applied, {"read": read - began}, Redactions())
         await self._learn_what_is_usual()
         prepared = self._pipeline.prepare(*batch)
         converted = time.perf_counter()
@@ -90,6 +99,20 @@ class Worker:
         stored = time.perf_counter()
         seconds = {"read": read - began, "convert": converted - read, "store": stored - converted}
         return Done(batch.id, applied, seconds, self._pipeline.take_account())
+
+    async def _end_predecessor(self) -> None:
+        """Once, and again after a failure: what a dead process left in the database may wait there for locks."""
+        if not self._alone:
+            await self._database.terminate_others()
+            self._alone = True
+
+    async def _outcome(self, request: Apply) -> Applied | None:
+        """The ledger row of a batch that was applied by a worker which could not say so any more.
+
+        Undecodable spans have their bytes in the journal alone, so for their sake a batch is done again once.
+        """
+        applied = await self._store.outcome(request.batch_id)
+        return None if applied is None or (applied.undecodable and request.tries == 1) else applied
 
     async def _learn_what_is_usual(self) -> None:
         """Read it again once a minute: it changes once an hour."""
@@ -116,12 +139,13 @@ async def _serve(output: int) -> None:
 
     begin = decode_begin(await read_frame(reader))
     configure(Settings(log_level=begin.log_level, log_format=begin.log_format))
-    async with Database(begin.database_url, application_name=begin.name) as database:
+    async with Database(
+        begin.database_url, application_name=begin.name, answer_seconds=begin.database_timeout
+    ) as database:
         try:
-            await database.terminate_others()
             worker = Worker(begin, database)
         except BenchmarkError as error:
-            send(Failed(str(error), getattr(error, "transient", False)))
+            send(Failed(str(error), Trouble.SETUP))
             return
         send(Up())
         while True:

@@ -1,37 +1,26 @@
-"""The worker processes as the front sees them: started, fed one sealed batch at a time, replaced when they die.
+"""The worker processes as the front sees them: fed one sealed batch at a time, replaced when they die.
 
 A batch stays with its slot until it is done: a slot's next process first ends what its predecessor left in the
-database, so that no batch is ever applied by two at once.
+database, so that no batch is ever applied by two at once. A batch that the store doesn't take is tried again for as
+long as it takes; one that may itself be the cause is halved, until its guilty task is a dead letter.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import subprocess
-import sys
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Protocol
 from uuid import UUID
 
 from collector_processor.app.front import Waiting
-from collector_processor.app.protocol import (
-    Apply,
-    Begin,
-    Done,
-    Failed,
-    JoinOrphans,
-    OrphansJoined,
-    Reply,
-    Request,
-    Up,
-    decode_reply,
-    frame,
-    read_frame,
-)
-from collector_processor.errors import told
+from collector_processor.app.outage import Outage
+from collector_processor.app.protocol import Apply, Begin, Done, Failed, JoinOrphans, OrphansJoined, Reply, Request, Up
+from collector_processor.app.suspects import Sentence, Suspects
+from collector_processor.app.worker_process import StartError, WorkerProcess, started
+from collector_processor.errors import DeadLettersFullError, Trouble, told
 from collector_processor.model.stages import Applied, Redactions
 from collector_processor.telemetry import get_logger, metrics
 
@@ -40,45 +29,70 @@ log = get_logger(__name__)
 JOIN_SECONDS: Final = 60.0
 FIRST_PAUSE: Final = 0.25
 LAST_PAUSE: Final = 5.0
-"""A failed batch is tried again after a pause that doubles from the first to the last."""
+"""A process that ended is replaced after a pause that doubles from the first to the last."""
+
+
+class Desk(Protocol):
+    """Where batches come from and go to."""
+
+    async def complete(self, batch_id: UUID, applied: Applied) -> None:
+        """The database has a batch. Raises DeadLettersFullError: it stays sealed."""
+
+    async def halve(self, batch_id: UUID) -> Sequence[Waiting]:
+        """Seal a batch's tasks anew in two halves."""
+
+    async def bury(self, batch_id: UUID, error: str) -> None:
+        """Make a batch's tasks dead letters. Raises DeadLettersFullError: it stays sealed."""
+
+    async def recover(self) -> None:
+        """Before the database is tried again: bring it back, where that is ours to do."""
+
+    def begun(self, batch: Waiting) -> None:
+        """A worker takes a batch up."""
 
 
 class WorkerPool:
     """Feeds sealed batches to worker processes, oldest first.
 
     Args:
-        begin: makes a slot's first message (slot name → message); asked again at each start of a process.
-        complete: called with a batch's ledger row; the slot goes on when it returns.
-        recover: called before a failed slot tries again, so that a dead database can be brought back.
-        begun: called with a batch when a slot takes it up.
+        begin: makes a slot's first message (slot name → message); a process whose message has changed is replaced.
+        desk: where batches go.
+        outage: told how the store is.
+
+    Attributes:
+        redactions: what the privacy pass did in all workers since the start; a batch that is done again counts again.
+        problem: why batches are not being stored right now, if it isn't the store; None while all is well.
+        aside: batches whose refused tasks have no room among the dead letters.
     """
 
-    def __init__(
-        self,
-        begin: Callable[[str], Begin],
-        complete: Callable[[UUID, Applied], Awaitable[None]],
-        recover: Callable[[], Awaitable[None]],
-        begun: Callable[[Waiting], None],
-    ) -> None:
+    def __init__(self, begin: Callable[[str], Begin], desk: Desk, outage: Outage) -> None:
         self._begin = begin
-        self._complete = complete
-        self._recover = recover
-        self._begun = begun
+        self._desk = desk
+        self._outage = outage
         self._waiting: deque[Waiting] = deque()
         self._held: dict[str, Waiting] = {}
+        self._tries: Counter[UUID | str] = Counter()
+        self._suspects = Suspects()
         self._news = asyncio.Condition()
+        self._hurry = asyncio.Event()
         self._slots: list[asyncio.Task[None]] = []
         self._joined_at = time.monotonic()
         self.redactions = Redactions()
-        """What the privacy pass did in all workers since the start; a batch that is done again counts again."""
         self.problem: str | None = None
-        """Why batches are not being stored right now; None while all is well."""
+        self.aside: list[Waiting] = []
 
     # -- Feeding ---------------------------------------------------------------------------------------------
 
     def add(self, batches: Iterable[Waiting]) -> None:
         """Queue sealed batches; called in the event loop."""
         self._waiting.extend(batches)
+        self._wake()
+
+    def hurry(self) -> None:
+        """Try now what waits for a pause, or for room among the dead letters."""
+        self._waiting.extendleft(reversed(self.aside))
+        self.aside.clear()
+        self._hurry.set()
         self._wake()
 
     def _wake(self) -> None:
@@ -91,10 +105,10 @@ class WorkerPool:
     @property
     def backlog(self) -> list[Waiting]:
         """Batches not stored yet, oldest first."""
-        return [*self._held.values(), *self._waiting]
+        return [*self.aside, *self._held.values(), *self._waiting]
 
     async def drained(self) -> None:
-        """Wait until every sealed batch is stored."""
+        """Wait until every sealed batch is stored that can be."""
         async with self._news:
             await self._news.wait_for(lambda: not self._held and not self._waiting)
 
@@ -103,9 +117,9 @@ class WorkerPool:
             held = self._held.get(slot)
             if held is None and self._waiting:
                 held = self._held[slot] = self._waiting.popleft()
-                self._begun(held)
+                self._desk.begun(held)
             if held is not None:
-                return Apply(held.id)
+                return Apply(held.id, self._tries[held.id] + self._suspects.failures(held.id))
             if time.monotonic() - self._joined_at > JOIN_SECONDS:
                 self._joined_at = time.monotonic()
                 return JoinOrphans()
@@ -126,82 +140,130 @@ class WorkerPool:
         await asyncio.gather(*self._slots, return_exceptions=True)
 
     async def _keep(self, slot: str) -> None:
-        pause, failed = FIRST_PAUSE, False
+        pause = FIRST_PAUSE
         while True:
             began = time.monotonic()
             try:
-                if failed:
-                    await self._recover()
-                await self._run(slot)
+                await self._serve(slot)
+                continue
             except (EOFError, ConnectionError):
                 problem = "a worker process ended unexpectedly"
-            except _WorkFailedError as error:
+                if await self._judge(slot, problem):
+                    pause = FIRST_PAUSE
+            except StartError as error:
                 problem = str(error)
             except Exception as error:
                 log.exception("worker: the slot failed", slot=slot)
                 problem = told(error)
-            failed = True
             if time.monotonic() - began > LAST_PAUSE * 2:
                 pause = FIRST_PAUSE
             self.problem = problem
             metrics.WORKER_RESTARTS.inc()
-            log.warning("worker: tried again after a pause", slot=slot, problem=problem, seconds=pause)
+            log.warning("worker: started again after a pause", slot=slot, problem=problem, seconds=pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, LAST_PAUSE)
 
-    async def _run(self, slot: str) -> None:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "collector_processor.app.worker",
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            process.stdin.write(frame(self._begin(slot)))
-            reply = await self._reply(process.stdout)
-            if not isinstance(reply, Up):
-                raise _WorkFailedError(reply.error if isinstance(reply, Failed) else repr(reply))
-            self.problem = None
-            while True:
-                request = await self._next(slot)
-                process.stdin.write(frame(request))
-                await process.stdin.drain()
-                await self._handle(slot, await self._reply(process.stdout))
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+    async def _serve(self, slot: str) -> None:
+        """Feed one process for as long as its settings hold."""
+        begin = self._begin(slot)
+        async with started(begin) as process:
+            while self._begin(slot) == begin:
+                await self._turn(slot, process)
 
-    @staticmethod
-    async def _reply(reader: asyncio.StreamReader) -> Reply:
-        return decode_reply(await read_frame(reader))
+    async def _turn(self, slot: str, process: WorkerProcess) -> None:
+        reply = await process.ask(await self._next(slot))
+        if not isinstance(reply, Failed):
+            self._outage.ended()
+            await self._handle(slot, reply)
+            return
+        if slot in self._held:
+            metrics.BATCHES.labels("again").inc()
+        if reply.trouble is Trouble.SUSPECT:
+            self.problem = reply.error
+            await self._judge(slot, reply.error)
+            await asyncio.sleep(FIRST_PAUSE)
+        else:
+            await self._wait(slot, reply)
 
     async def _handle(self, slot: str, reply: Reply) -> None:
         match reply:
             case Done(batch_id, applied, seconds, redactions):
                 if applied is not None:
-                    await self._complete(batch_id, applied)
-                self._held.pop(slot, None)
-                self.problem = None
-                metrics.BATCHES.labels("stored").inc()
+                    try:
+                        await self._desk.complete(batch_id, applied)
+                    except DeadLettersFullError as error:
+                        await self._put_aside(slot, error)
+                        return
                 for stage, spent in seconds.items():
                     metrics.BATCH_SECONDS.labels(stage).observe(spent)
+                metrics.BATCHES.labels("stored").inc()
                 self.redactions = _added(self.redactions, redactions)
-                async with self._news:
-                    self._news.notify_all()
+                await self._done_with(slot)
             case OrphansJoined(count):
                 if count:
                     log.info("orphans found their task", count=count)
-            case Failed(error):
-                if slot in self._held:
-                    metrics.BATCHES.labels("again").inc()
-                raise _WorkFailedError(error)
-            case Up():
-                raise _WorkFailedError("a worker spoke out of turn")
+            case Up() | Failed():
+                raise StartError("a worker spoke out of turn")
+
+    async def _done_with(self, slot: str) -> None:
+        """A slot's batch is stored or gone."""
+        held = self._held.pop(slot, None)
+        if held is not None:
+            self._suspects.forget(held.id)
+            del self._tries[held.id]
+        self.problem = None
+        async with self._news:
+            self._news.notify_all()
+
+    async def _put_aside(self, slot: str, why: DeadLettersFullError) -> None:
+        log.warning("dead letters: a batch stays sealed", problem=str(why))
+        self.aside.append(self._held[slot])
+        await self._done_with(slot)
+
+    # -- Failures --------------------------------------------------------------------------------------------
+
+    async def _wait(self, slot: str, failed: Failed) -> None:
+        """The store has failed: come back after a pause, with less at a time where it was too slow."""
+        held = self._held.get(slot)
+        tried = held.id if held else slot
+        self._tries[tried] += 1
+        if failed.trouble is Trouble.SLOW and held is not None and self._tries[tried] >= self._outage.attempts:
+            await self._halve(slot)
+        pause = self._outage.failed(failed.error, self._tries[tried])
+        log.warning("store: tried again after a pause", slot=slot, problem=failed.error, seconds=round(pause, 1))
+        self._hurry.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._hurry.wait(), pause)
+        await self._desk.recover()
+
+    async def _judge(self, slot: str, error: str) -> bool:
+        """A slot's batch may be to blame for a failure; whether something was done about it."""
+        held = self._held.get(slot)
+        if held is None:
+            return False
+        sentence = self._suspects.blame(held.id, held.tasks)
+        match sentence:
+            case Sentence.HALVE:
+                await self._halve(slot)
+            case Sentence.BURY:
+                log.error("worker: a task is a dead letter", batch=str(held.id), problem=error)
+                try:
+                    await self._desk.bury(held.id, error)
+                except DeadLettersFullError as full:
+                    await self._put_aside(slot, full)
+                else:
+                    await self._done_with(slot)
+        return sentence is not Sentence.AGAIN
+
+    async def _halve(self, slot: str) -> None:
+        held = self._held[slot]
+        halves = await self._desk.halve(held.id)
+        if not halves:
+            return
+        log.warning("worker: a batch is halved", batch=str(held.id), tasks=held.tasks)
+        await self._done_with(slot)
+        self._suspects.halved(held.id, *(half.id for half in halves))
+        self._waiting.extendleft(reversed(halves))
 
 
 def _added(before: Redactions, more: Redactions) -> Redactions:
@@ -210,7 +272,3 @@ def _added(before: Redactions, more: Redactions) -> Redactions:
         dict(Counter(before.replaced) + Counter(more.replaced)),
         dict(Counter(before.withheld) + Counter(more.withheld)),
     )
-
-
-class _WorkFailedError(Exception):
-    """A worker said that it could not do what it was asked."""

@@ -8,7 +8,7 @@ its own loss, reported as a Rejection; only a body whose frame can't be read is 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import DecodeError
@@ -104,6 +104,27 @@ def headers(payload: bytes) -> bytes:
             role = role_of(header.name, span)
             packed.append(HEADER.pack(header.span_id, header.parent_span_id or _NO_SPAN, role, len(span)))
     return b"".join(packed)
+
+
+def extract(payload: bytes, positions: Collection[int]) -> bytes:
+    """A fragment's payload with the spans at these positions alone, each under its own resource and scope."""
+    wanted = frozenset(positions)
+    traces, position = RawTraces(), -1
+    for resource in RawTraces.FromString(payload).resource_spans:
+        target = None
+        for scope in resource.scope_spans:
+            spans = []
+            for span in scope.spans:
+                position += 1
+                if position in wanted:
+                    spans.append(span)
+            if not spans:
+                continue
+            if target is None:
+                target = traces.resource_spans.add(resource=resource.resource, schema_url=resource.schema_url)
+            target.scope_spans.add(scope=scope.scope, schema_url=scope.schema_url, spans=spans)
+    extracted: bytes = traces.SerializeToString()
+    return extracted
 
 
 # -- Reading ---------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from collector_processor.cli import (
     clean,
     configuration,
     database,
+    dead_letter,
     erase,
     plugin,
     privacy,
@@ -32,7 +33,8 @@ def build_parser() -> argparse.ArgumentParser:
     version = importlib.metadata.version("otel-benchmark")
     parser.add_argument("--version", action="version", version=f"%(prog)s {version}")
     commands = Commands(parser, _common())
-    for group in (service, plugin, configuration, schema, sql, database, quarantine, clean, privacy, erase):
+    data = (quarantine, dead_letter, clean, privacy, erase)
+    for group in (service, plugin, configuration, schema, sql, database, *data):
         group.add_to(commands)
     return parser
 

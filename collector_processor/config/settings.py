@@ -83,6 +83,15 @@ class Settings:
     database_url: str = _setting(
         _DATABASE_URL, EMBEDDED, "the embedded PostgreSQL, or the URL of any other, as its owner", secret=True
     )
+    database_timeout: float = _setting(
+        values.duration("100ms", "1h"), "120s", "how long the database may take over one statement"
+    )
+    store_attempts: int = _setting(
+        values.count(1, 100), "3", "tries of a batch before the database counts as down; it is tried on after that"
+    )
+    store_pause: float = _setting(
+        values.duration("10ms", "10m"), "2s", "pause after the first of them; each next one is twice as long"
+    )
     otlp_grpc: Address | None = _setting(values.ADDRESS, "127.0.0.1:4317", "where OTLP/gRPC is received; empty: off")
     otlp_http: Address | None = _setting(values.ADDRESS, "127.0.0.1:4318", "where OTLP/HTTP is received; empty: off")
     admin: Address | None = _setting(values.ADDRESS, "127.0.0.1:4319", "`/healthz`, `/readyz`, `/metrics`; empty: off")
@@ -150,6 +159,9 @@ class Settings:
     )
     journal_max_bytes: int = _setting(
         values.size("1MiB", "16TiB"), "8GiB", "a full journal refuses requests, so that senders keep and retry them"
+    )
+    dead_letter_share: float = _setting(
+        values.share(), "0.1", "share of the journal for dead letters; a task that finds no room there stays sealed"
     )
     workers: int = _setting(values.count(1, 64), "1", "worker processes beside the front")
     task_types: tuple[str, ...] = _names(

@@ -54,12 +54,18 @@ class FragmentKey(NamedTuple):
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """A task that the database refused, with its spans' bytes: payloads as a worker reads them."""
+    """A task that could not be stored, with its spans' bytes: payloads as a worker reads them.
+
+    `headers` are flags and packed headers of each payload's spans. Both are empty where the spans were damaged.
+    `buried_at` is ns.
+    """
 
     error: str
     spans: int
     sealed: bytes
     payloads: tuple[tuple[int, bytes, tuple[int, ...]], ...]
+    headers: tuple[tuple[int, bytes], ...] = ()
+    buried_at: int = 0
 
 
 class UndecodableSpan(msgspec.Struct, frozen=True):
@@ -75,9 +81,10 @@ class Counters(msgspec.Struct):
     """Every span and record that ever passed, by where it went. Saved in the transaction that moves it.
 
     Journal spans: received = rejected + duplicate + open + sealed + foreign + truncated + undecodable + dead +
-    withdrawn + handed_over, where handed_over = in_points + duplicate_facts + orphaned + discarded + erased. What was
-    erased before it could be handed over is withdrawn.
-    Records: tasks_closed = tasks_sealed + accepted + quarantined + repeated + dead + withdrawn.
+    given_up + withdrawn + handed_over, where handed_over = in_points + duplicate_facts + orphaned + discarded +
+    erased. What was erased before it could be handed over is withdrawn; a dead letter that a person discarded is
+    given up.
+    Records: tasks_closed = tasks_sealed + accepted + quarantined + repeated + dead + given_up + withdrawn.
     """
 
     received: int = 0
@@ -89,6 +96,7 @@ class Counters(msgspec.Struct):
     truncated: int = 0
     undecodable: int = 0
     dead: int = 0
+    given_up: int = 0
     withdrawn: int = 0
     handed_over: int = 0
     in_points: int = 0
@@ -102,6 +110,7 @@ class Counters(msgspec.Struct):
     tasks_quarantined: int = 0
     tasks_repeated: int = 0
     tasks_dead: int = 0
+    tasks_given_up: int = 0
     tasks_withdrawn: int = 0
     revised: int = 0
     joined: int = 0

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
-from uuid import UUID
 
 import msgspec
 
 from collector_processor.errors import DamagedEntryError
-from collector_processor.journal.format import NONCE, NUMBER, SEQUENCE, DeadLetter, UndecodableSpan
-from collector_processor.journal.reader import View, live_bytes, read_payloads, rows_of
+from collector_processor.journal.format import NONCE, SEQUENCE, DeadLetter, UndecodableSpan
+from collector_processor.journal.reader import View, live_bytes, rows_of
 from collector_processor.journal.rows import EncryptedRows
 from collector_processor.model.stages import HEADER, SealedTask, SealKind
 from collector_processor.telemetry import get_logger
@@ -49,17 +48,6 @@ def error_of(
     return None
 
 
-def bury(rows: EncryptedRows, place: tuple[UUID, int], task: SealedTask, error: str, now: int) -> None:
-    """Keep a refused task with all that it was sealed with. `place` is its batch, and where in it the task stands."""
-    try:
-        payloads = tuple(read_payloads(rows.view, task))
-    except DamagedEntryError as damage:
-        payloads, error = (), f"{error}; {damage}"
-    batch_id, number = place
-    letter = DeadLetter(error, task.spans, _encode(task), payloads)
-    rows.put("dead", batch_id.bytes + NUMBER.pack(number), _encode(letter), now)
-
-
 def has_room(transaction: LmdbTransaction, databases: Databases, raw: bytes, max_bytes: int) -> bool:
     """Whether one more undecodable span is kept, in a journal of `max_bytes`; else it is only counted."""
     database = databases["undecodable"]
@@ -72,10 +60,10 @@ def keep_undecodable(rows: EncryptedRows, sequence: int, span: UndecodableSpan, 
     rows.put("undecodable", SEQUENCE.pack(sequence), _encode(span), now)
 
 
-def read(view: View, database: str) -> Iterator[tuple[bytes, Any]]:
+def read(view: View, database: str, prefix: bytes = b"") -> Iterator[tuple[bytes, Any]]:
     """Key and content of what a sub-database of `KEPT` holds, oldest first; what is damaged is logged and left out."""
     decode = msgspec.msgpack.Decoder(_TYPES[database]).decode
-    for key, value in rows_of(view.transaction, view.databases[database]):
+    for key, value in rows_of(view.transaction, view.databases[database], prefix):
         try:
             yield key, decode(view.decryption.decrypt(key, value, f"{database} {key[: -NONCE.size].hex()}"))
         except DamagedEntryError as error:

@@ -23,6 +23,7 @@ from collector_processor.journal.format import (
     parse_fragment_key,
     split_value,
 )
+from collector_processor.journal.letters import Corpse, Graveyard, bury
 from collector_processor.journal.reader import decode_batch, live_bytes, read_batch, read_fragment, rows_of
 from collector_processor.journal.rows import EncryptedRows
 from collector_processor.model.stages import (
@@ -34,6 +35,7 @@ from collector_processor.model.stages import (
     Member,
     SealedBatch,
     SealKind,
+    SpanKey,
     Stored,
 )
 from collector_processor.telemetry import get_logger
@@ -56,7 +58,10 @@ class Transaction:
         max_bytes: `JOURNAL_MAX_BYTES`.
 
     Attributes:
+        rows: the encrypted ones.
         view: for reading what this transaction sees.
+        counters: as they are to be saved.
+        changes: how many there were; without any nothing is saved.
     """
 
     def __init__(
@@ -69,7 +74,7 @@ class Transaction:
     ) -> None:
         self._txn = transaction
         self._dbs = databases
-        self._encrypted = rows
+        self.rows = rows
         self._departed = Departed(transaction, databases)
         self._max_bytes = max_bytes
         self.view = rows.view
@@ -85,7 +90,7 @@ class Transaction:
         spans = len(fragment.headers) // HEADER.size
         for number, part in enumerate(cut(fragment.headers + fragment.payload)):
             key = FragmentKey(sequence, number, fragment.trace_id, fragment.flags, spans, arrived)
-            self._encrypted.put("spans", fragment_key(key), part, arrived, append=True)
+            self.rows.put("spans", fragment_key(key), part, arrived, append=True)
         if taken:
             self._txn.put(SEQUENCE.pack(sequence), taken.to_bytes(-(-spans // 8), "big"), db=self._dbs["taken"])
         self.counters.open += spans - taken.bit_count()
@@ -139,7 +144,7 @@ class Transaction:
         """Fix a batch's content; remember where its late spans belong; let go of what no task claims."""
         self.changes += 1
         if batch.tasks:
-            self._txn.put(batch.id.bytes, _encode(batch), db=self._dbs["seals"])
+            self.put_seal(batch)
         for closing in closings:
             if closing.sealed is not None:
                 spans = closing.sealed.spans
@@ -161,6 +166,11 @@ class Transaction:
             self.counters.truncated += closing.truncated
             self.counters.foreign += dropped - closing.truncated
 
+    def put_seal(self, batch: SealedBatch) -> None:
+        """Let a batch wait for a worker; the caller counts its spans."""
+        self.changes += 1
+        self._txn.put(batch.id.bytes, _encode(batch), db=self._dbs["seals"])
+
     def _finish(self, member: Member) -> None:
         """Take positions out of a fragment for good; the last ones take the fragment with them."""
         prefix = SEQUENCE.pack(member.sequence)
@@ -176,25 +186,24 @@ class Transaction:
                     return
                 self._txn.delete(prefix, db=self._dbs["taken"])
             while (key := cursor.key()).startswith(prefix):
-                self._encrypted.deleted(key)
+                self.rows.deleted(key)
                 if not cursor.delete():
                     break
 
     # -- Completion ------------------------------------------------------------------------------------------
 
-    def complete(self, batch_id: UUID, applied: Applied, now: int) -> SealedBatch | None:
-        """Act on a batch's ledger row: its spans leave, refused tasks become dead letters. None if done before."""
+    def complete(self, batch_id: UUID, applied: Applied, graveyard: Graveyard, now: int) -> SealedBatch | None:
+        """Act on a batch's ledger row: its spans leave, refused tasks become dead letters. None if done before.
+
+        Raises:
+            DeadLettersFullError: they have no room; nothing has changed.
+        """
         batch = read_batch(self.view, batch_id)
         if batch is None:
             return None
+        corpses = self._bury(batch, applied, graveyard, now) if applied.refused else []
         self.changes += 1
-        dead_tasks = 0
-        refused = {(item.trace_id, item.span_id): item.error for item in applied.refused}
-        for number, task in enumerate(batch.tasks):
-            error = kept.error_of(task, refused, self.headers) if refused else None
-            if error is not None:
-                kept.bury(self._encrypted, (batch.id, number), task, error, now)
-                dead_tasks += task.kind is SealKind.TASK
+        for task in batch.tasks:
             for member in task.members:
                 self._finish(member)
             if task.kind is not SealKind.ORPHAN:
@@ -203,10 +212,22 @@ class Transaction:
             if kept.has_room(self._txn, self._dbs, raw, self._max_bytes):
                 self.counters.sequence += 1
                 span = UndecodableSpan(trace_id, span_id, reason, raw)
-                kept.keep_undecodable(self._encrypted, self.counters.sequence, span, now)
+                kept.keep_undecodable(self.rows, self.counters.sequence, span, now)
         self._txn.delete(batch_id.bytes, db=self._dbs["seals"])
+        dead_tasks = sum(corpse.task.kind is SealKind.TASK for corpse in corpses)
         self._count_completed(batch, applied, sum(item.spans for item in applied.refused), dead_tasks)
         return batch
+
+    def _bury(self, batch: SealedBatch, applied: Applied, graveyard: Graveyard, now: int) -> list[Corpse]:
+        refused = {(item.trace_id, item.span_id): item.error for item in applied.refused}
+        corpses = [
+            Corpse((batch.id, number), task, error)
+            for number, task in enumerate(batch.tasks)
+            if (error := kept.error_of(task, refused, self.headers)) is not None
+        ]
+        undecodable = {SpanKey(trace_id, span_id) for trace_id, span_id, _, _ in applied.undecodable_spans}
+        bury(self.rows, corpses, undecodable, graveyard, now)
+        return corpses
 
     def _count_completed(self, batch: SealedBatch, applied: Applied, dead_spans: int, dead_tasks: int) -> None:
         counters = self.counters
@@ -245,9 +266,9 @@ class Transaction:
         With `thoroughly` whatever has lost a value is moved, so that the bytes of that value are gone at once.
         Returns whether that was all; else the next transaction goes on.
         """
-        before = dict(self._encrypted.epochs)
-        done = self._encrypted.rotate(now, thoroughly=thoroughly)
-        self.changes += self._encrypted.epochs != before
+        before = dict(self.rows.epochs)
+        done = self.rows.rotate(now, thoroughly=thoroughly)
+        self.changes += self.rows.epochs != before
         return done
 
     # -- Erasure ---------------------------------------------------------------------------------------------
@@ -266,7 +287,7 @@ class Transaction:
 
     def erase_kept(self, mine: Callable[[DeadLetter | UndecodableSpan], bool]) -> list[DeadLetter | UndecodableSpan]:
         """Delete what is kept and `mine`; returns what that was. Its bytes are gone when keys have been rotated."""
-        erased = kept.erase(self._encrypted, mine)
+        erased = kept.erase(self.rows, mine)
         self.changes += len(erased)
         for letter in erased:
             if isinstance(letter, DeadLetter):
@@ -279,7 +300,7 @@ class Transaction:
 
     def end_epochs(self) -> None:
         """Let no more values into the epochs of now, so that `rotate_keys` can end with their keys."""
-        self._encrypted.end_epochs()
+        self.rows.end_epochs()
 
     # -- Room ------------------------------------------------------------------------------------------------
 
@@ -294,4 +315,4 @@ class Transaction:
     def save(self) -> None:
         """Write counters and epochs: the last step before the commit."""
         self._txn.put(b"counters", _encode(self.counters), db=self._dbs["meta"])
-        self._txn.put(b"epochs", _encode(self._encrypted.epochs), db=self._dbs["meta"])
+        self._txn.put(b"epochs", _encode(self.rows.epochs), db=self._dbs["meta"])

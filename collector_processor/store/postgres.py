@@ -80,6 +80,11 @@ class PostgresStore:
             await _close(connection, batch.id, tally, grouped.undecodable)
         return tally.applied(grouped.undecodable)
 
+    async def outcome(self, batch_id: UUID) -> Applied | None:
+        """The ledger row of a batch that was applied; None where it was not. Raises StoreError."""
+        async with self._database.writing() as connection:
+            return await _outcome(connection, batch_id)
+
     async def join_orphans(self) -> int:
         """Join the waiting strays whose point is known by now; returns how many. Doing it again changes nothing."""
         joined, after = 0, ""

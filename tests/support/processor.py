@@ -40,6 +40,7 @@ from support.lifecycle import payload
 SETTINGS = {
     "GRACE": "1s",
     "FLUSH_INTERVAL": "50ms",
+    "STORE_PAUSE": "250ms",
     "OTLP_GRPC": "127.0.0.1:0",
     "OTLP_HTTP": "127.0.0.1:0",
     "ADMIN": "127.0.0.1:0",

@@ -20,6 +20,7 @@ from collector_processor.app.front import (
     _batches,
 )
 from collector_processor.app.pipeline import Pipeline
+from collector_processor.assemble.messages import RawTraces
 from collector_processor.config import Settings
 from collector_processor.convert import FoldSettings
 from collector_processor.guard import GateSettings, Protector
@@ -175,7 +176,11 @@ def test_every_refused_orphan_of_a_trace_is_kept_and_no_other(running: Running) 
     running.complete(Applied(orphaned=1, refused=(refused(evaluations[0]), refused(evaluations[2]))))
     buried = running.ask(letters)
     assert [letter.error for letter in buried] == ["the database will not take it"] * 2
-    assert sorted(positions for letter in buried for _, _, positions in letter.payloads) == [(0,), (2,)]
+    held = [RawTraces.FromString(payload).resource_spans for letter in buried for _, payload, _ in letter.payloads]
+    assert [len(resource.scope_spans[0].spans) for (resource,) in held] == [1, 1]
+    assert sorted(headers[:8] for letter in buried for _, headers in letter.headers) == [
+        evaluation.span_id for evaluation in (evaluations[0], evaluations[2])
+    ]
     assert running.front.counters.dead == 2
 
 

@@ -1,0 +1,114 @@
+"""Tasks that the database won't take, or that kill their worker: dead letters, and everybody else is stored."""
+
+from __future__ import annotations
+
+import json
+
+import psycopg
+import pytest
+from support.lifecycle import execution, task
+from support.poison import WORD, poisoned
+from support.processor import own, wait_until
+
+SECRET = "ada.lovelace@example.com"
+
+REFUSE = """
+CREATE FUNCTION benchmark_data.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.task_id LIKE 'unfit-%' THEN
+        RAISE EXCEPTION 'nobody wants %', NEW.task_id USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON benchmark_data.point_keys FOR EACH ROW EXECUTE FUNCTION benchmark_data.refuse();
+"""
+
+
+def stored(processor) -> set[str]:
+    return {row["task_id"] for row in processor.rows("SELECT task_id FROM data_points")}
+
+
+@pytest.fixture
+def refusing(new_processor, postgres_url):
+    """A processor whose database refuses some tasks, each in a record of its own."""
+    with new_processor() as processor:
+        with psycopg.connect(postgres_url) as connection:
+            connection.execute(REFUSE)
+        yield processor
+
+
+def test_a_refused_task_is_listed_shown_retried_and_discarded(refusing, postgres_url):
+    processor = refusing
+    fit = [own(task(), execution(), task_id=f"fit-{number}") for number in range(3)]
+    unfit = [own(task(), execution(attributes={"note": f"ask {SECRET}"}), task_id=f"unfit-{n}") for n in range(2)]
+    for mine in (*fit, *unfit):
+        processor.send(*mine.spans)
+    processor.wait_for(lambda status: any("dead letters" in why for why in status.health.reasons))
+    wait_until(lambda: processor.terms()["dead_lettered"] == 4)
+    processor.settle()
+    assert stored(processor) == {mine.task_id for mine in fit}
+    processor.assert_balanced()
+    assert processor.terms("records")["dead_lettered"] == 2
+
+    listed = json.loads(processor.run("dead-letter", "list", "--json").stdout)
+    assert {letter["trace_id"] for letter in listed} == {mine.trace_id.hex() for mine in unfit}
+    assert all("23514" in letter["error"] for letter in listed)
+    first, second = (letter["id"] for letter in listed)
+
+    for shown in (processor.run("dead-letter", "show", first), processor.run("dead-letter", "show", first, "--json")):
+        assert shown.returncode == 0, shown.stderr
+        assert "invoke_agent" in shown.stdout
+        assert SECRET not in shown.stdout
+
+    discarded = processor.run("dead-letter", "discard", second, "--author", "ann", "--reason", "a test")
+    assert (discarded.returncode, discarded.stdout) == (0, "discarded 1\n")
+    assert '"author": "ann"' in processor.log
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute("DROP TRIGGER refuse ON benchmark_data.point_keys")
+    retried = processor.run("dead-letter", "retry")
+    assert retried.stdout.startswith("sealed 1 anew")
+    wait_until(lambda: len(stored(processor)) == 4)
+    processor.settle()
+    processor.assert_balanced()
+    assert processor.terms()["dead_lettered"] == 0
+    assert not [why for why in processor.status().health.reasons if "dead" in why]
+    missing = processor.run("dead-letter", "show", first)
+    assert missing.returncode == 1
+    assert "there is no dead letter" in missing.stderr
+
+
+def test_without_a_processor_the_command_does_it_itself(refusing):
+    processor = refusing
+    processor.send(*own(task(), task_id="unfit-1").spans)
+    wait_until(lambda: processor.terms()["dead_lettered"] == 1)
+    processor.stop()
+    (letter,) = json.loads(processor.run("dead-letter", "list", "--json").stdout)
+    assert processor.run("dead-letter", "retry", letter["id"]).returncode == 0
+    assert json.loads(processor.run("dead-letter", "list", "--json").stdout) == []
+    processor.start()
+    wait_until(lambda: processor.terms()["dead_lettered"] == 1)
+    processor.assert_balanced()
+    processor.stop()
+    discarded = processor.run("dead-letter", "discard", f"{letter['id'][:32]}.0", "--author", "ann")
+    assert "there is no dead letter" in discarded.stderr  # a retry is a new seal, with an id of its own
+    (letter,) = json.loads(processor.run("dead-letter", "list", "--json").stdout)
+    assert processor.run("dead-letter", "discard", letter["id"], "--author", "ann").returncode == 0
+    processor.start()
+    assert processor.terms()["discarded"] == 1
+    processor.assert_balanced()
+
+
+def test_a_task_that_kills_its_worker_is_found_and_buried(new_processor, tmp_path):
+    processor = poisoned(new_processor(FLUSH_RECORDS="3", FLUSH_INTERVAL="1h"), tmp_path / "site")
+    with processor:
+        good = [own(task(), execution(), task_id=f"good-{number}") for number in range(2)]
+        bad = own(task(), execution(attributes={"note": WORD}), task_id="bad")
+        for mine in (good[0], bad, good[1]):
+            processor.send(*mine.spans)
+        wait_until(lambda: processor.terms()["dead_lettered"] == 2)
+        wait_until(lambda: stored(processor) == {"good-0", "good-1"})
+        processor.settle()
+        processor.assert_balanced()
+        (letter,) = json.loads(processor.run("dead-letter", "list", "--json").stdout)
+        assert letter["trace_id"] == bad.trace_id.hex()
+        assert "a worker process ended unexpectedly" in letter["error"]
