@@ -20,11 +20,11 @@ from uuid import UUID
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from collector_processor.app.pipeline import Pipeline, gate_settings
+from collector_processor.app.pipeline import Pipeline, fold_settings, gate_settings
 from collector_processor.app.privacy import privacy_keys, protector_of
 from collector_processor.config import EMBEDDED, Settings
-from collector_processor.convert import FoldSettings, unite
 from collector_processor.convert import correct as corrections
+from collector_processor.convert import unite
 from collector_processor.errors import StoreError
 from collector_processor.guard import Protector
 from collector_processor.model.record import BenchmarkDataPoint
@@ -124,7 +124,7 @@ def review(url: str, settings: Settings, decide: Callable[[Quarantine], Awaitabl
     """Ask or decide about records; corrected ones are folded and judged by `settings`. Raises StoreError."""
     pipeline = Pipeline(
         Protector(None, None),  # what is stored was redacted when it came; `correct` redacts what a person adds
-        FoldSettings(settings.evaluator),
+        fold_settings(settings),
         gate_settings(settings),
     )
     return _ask(url, lambda database: decide(Quarantine(database, pipeline.revise, unite)))

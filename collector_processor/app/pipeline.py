@@ -30,6 +30,11 @@ def gate_settings(settings: Settings) -> GateSettings:
     )
 
 
+def fold_settings(settings: Settings) -> FoldSettings:
+    """What folding needs of a processor's settings."""
+    return FoldSettings(settings.evaluator, frozenset(settings.unsampled))
+
+
 class Pipeline:
     """Pure conversion with its settings; one per worker."""
 

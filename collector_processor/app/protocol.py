@@ -14,6 +14,7 @@ from uuid import UUID
 
 import msgspec
 
+from collector_processor.convert import FoldSettings
 from collector_processor.errors import Trouble
 from collector_processor.forward.tally import Drop
 from collector_processor.guard import GateSettings
@@ -30,7 +31,7 @@ class Begin(msgspec.Struct, tag=True, frozen=True):
     database_url: str
     tenant_key: bytes | None
     privacy_keys: PrivacyKeys | None
-    evaluator: str | None
+    fold: FoldSettings
     gates: GateSettings
     database_timeout: float
     log_level: str

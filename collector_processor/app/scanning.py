@@ -10,10 +10,9 @@ from functools import partial
 
 from collector_processor.app.access import opened
 from collector_processor.app.control import ask
-from collector_processor.app.pipeline import Pipeline, gate_settings
+from collector_processor.app.pipeline import Pipeline, fold_settings, gate_settings
 from collector_processor.app.privacy import privacy_keys, protector_of
 from collector_processor.config import PREFIX, Settings
-from collector_processor.convert import FoldSettings
 from collector_processor.errors import ConfigError, NotRunningError
 from collector_processor.guard.rescan import Rescan, condemn
 from collector_processor.model.facts import Facts
@@ -32,7 +31,7 @@ def scan(settings: Settings, *, since: datetime | None, limit: int | None) -> Sc
         raise ConfigError(f"{PREFIX}PRIVACY is off: what is found could not be redacted; set it to on")
     protector = protector_of(settings.tenant_key, keys)
     again = Rescan(protector)
-    pipeline = Pipeline(protector, FoldSettings(settings.evaluator), gate_settings(settings))
+    pipeline = Pipeline(protector, fold_settings(settings), gate_settings(settings))
 
     def look(facts: Facts, tenant: str | None) -> Mended | None:
         violation = again.look(facts, tenant)

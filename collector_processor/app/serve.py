@@ -31,7 +31,7 @@ from collector_processor.app.listeners import Listeners, raise_file_limit
 from collector_processor.app.memory import collect_seldom
 from collector_processor.app.monitor import Monitor
 from collector_processor.app.outage import Outage
-from collector_processor.app.pipeline import gate_settings
+from collector_processor.app.pipeline import fold_settings, gate_settings
 from collector_processor.app.privacy import privacy_keys
 from collector_processor.app.protocol import Begin, BeginForwarding
 from collector_processor.app.upkeep import Upkeep
@@ -173,7 +173,7 @@ class Processor:
             database_url=self.database.url,
             tenant_key=settings.tenant_key,
             privacy_keys=self.privacy_keys,
-            evaluator=settings.evaluator,
+            fold=fold_settings(settings),
             gates=gate_settings(settings),
             database_timeout=settings.database_timeout,
             log_level=settings.log_level,

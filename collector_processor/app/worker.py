@@ -37,7 +37,6 @@ from collector_processor.app.protocol import (
     read_frame,
 )
 from collector_processor.config import Settings
-from collector_processor.convert.fold import FoldSettings
 from collector_processor.convert.union import unite
 from collector_processor.errors import BenchmarkError, StoreError, Trouble, told
 from collector_processor.journal.reader import JournalReader
@@ -124,7 +123,7 @@ class Worker:
 
 def pipeline_of(begin: Begin) -> Pipeline:
     """The conversion with the settings that the front sent."""
-    return Pipeline(protector_of(begin.tenant_key, begin.privacy_keys), FoldSettings(begin.evaluator), begin.gates)
+    return Pipeline(protector_of(begin.tenant_key, begin.privacy_keys), begin.fold, begin.gates)
 
 
 async def _serve(output: int) -> None:

@@ -15,6 +15,7 @@ from collector_processor.cli import (
     plugin,
     privacy,
     quarantine,
+    sampling,
     schema,
     service,
     sql,
@@ -32,8 +33,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.set_defaults(config=None, debug=False)
     version = importlib.metadata.version("otel-benchmark")
     parser.add_argument("--version", action="version", version=f"%(prog)s {version}")
-    commands = Commands(parser, _common())
-    data = (quarantine, dead_letter, clean, privacy, erase)
+    commands = Commands(parser, _debug(), _common())
+    data = (quarantine, dead_letter, clean, sampling, privacy, erase)
     for group in (service, plugin, configuration, schema, sql, database, *data):
         group.add_to(commands)
     return parser
@@ -45,7 +46,13 @@ def _common() -> argparse.ArgumentParser:
     Made anew for the whole and for its commands: argparse shares the actions of a parent, so that a default set on the
     whole would be a command's too and undo what was said before it.
     """
-    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    common = argparse.ArgumentParser(parents=[_debug()], add_help=False, argument_default=argparse.SUPPRESS)
     common.add_argument("--config", type=Path, metavar="FILE", help="a TOML file with settings; the environment wins")
+    return common
+
+
+def _debug() -> argparse.ArgumentParser:
+    """The option that every command has."""
+    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return common

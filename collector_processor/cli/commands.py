@@ -7,21 +7,29 @@ from datetime import UTC, datetime, timedelta
 
 
 class Commands:
-    """The commands of one level: each gets the common options."""
+    """The commands of one level: each gets the options that every command has, and most the common ones."""
 
-    def __init__(self, parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    def __init__(
+        self, parser: argparse.ArgumentParser, every: argparse.ArgumentParser, common: argparse.ArgumentParser
+    ) -> None:
         self._choices = parser.add_subparsers(metavar="COMMAND", required=True)
-        self._common = common
+        self._every, self._common = every, common
 
-    def add(self, name: str, help_text: str) -> argparse.ArgumentParser:
-        """A command; give it a default `run`."""
+    def add(self, name: str, help_text: str, *, configured: bool = True) -> argparse.ArgumentParser:
+        """A command; give it a default `run`.
+
+        One that is not `configured` has a `--config` of its own: the settings' file goes before the command.
+        """
         return self._choices.add_parser(
-            name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".", parents=[self._common]
+            name,
+            help=help_text,
+            description=help_text[0].upper() + help_text[1:] + ".",
+            parents=[self._common if configured else self._every],
         )
 
     def group(self, name: str, help_text: str) -> Commands:
         """A command that has commands of its own."""
-        return Commands(self.add(name, help_text), self._common)
+        return Commands(self.add(name, help_text), self._every, self._common)
 
 
 def moment(text: str) -> datetime:

@@ -56,9 +56,12 @@ def _show(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     from collector_processor.app.listeners import access_of
+    from collector_processor.app.sampling import document_of
 
     try:
-        access_of(_load(options).settings)
+        settings = _load(options).settings
+        access_of(settings)
+        document_of(settings)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1

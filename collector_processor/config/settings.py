@@ -154,6 +154,12 @@ class Settings:
     evaluator: str | None = _setting(
         values.NAME, "", "whose evaluation a record carries; default: the newest with an overall score"
     )
+    unsampled: tuple[str, ...] = _names(
+        "services that are known to send every task (`namespace/name`, or `*`): an adjusted count of 1, unless they say"
+    )
+    sampling: Path | None = _setting(
+        values.FILE, "", "policies of deep samples (TOML); default: what `otel-benchmark sampling show` prints"
+    )
     drain_timeout: float = _setting(
         values.duration("0s", "1h"), "20s", "at SIGTERM: how long sealed batches may take to be written"
     )

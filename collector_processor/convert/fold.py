@@ -43,9 +43,15 @@ _NO_AUTHORSHIP: Final = Authorship()
 
 
 class FoldSettings(NamedTuple):
-    """What a record depends on beside its facts: whose evaluation it carries (None: any with an overall score)."""
+    """What a record depends on beside its facts: settings of the operator.
+
+    Attributes:
+        evaluator: whose evaluation it carries; None: any with an overall score.
+        unsampled: sources that send every task (see `weights.adjusted_count`).
+    """
 
     evaluator: str | None = None
+    unsampled: frozenset[str] = frozenset()
 
 
 def fold(point: UUID, facts: Facts, revision: int, settings: FoldSettings) -> BenchmarkDataPoint:
@@ -74,9 +80,7 @@ def fold(point: UUID, facts: Facts, revision: int, settings: FoldSettings) -> Be
         completeness=Completeness(_seen(routing, execution, evaluation), facts.ended_by, facts.truncated),
         state=State.ACCEPTED,
         verdict=None,
-        sampling=Sampling(
-            adjusted_count=adjusted_count(task.trace_state, task.sampler, is_root=task.parent_span_id is None)
-        ),
+        sampling=Sampling(adjusted_count=adjusted_count(task, settings.unsampled)),
         task=_task(task, caws),
         routing=routing,
         execution=execution,

@@ -50,15 +50,10 @@ def read_document(text: str, name: str) -> SamplingConfig:
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{name} is no TOML document: {error}") from None
     problems = Problems()
-    reader = _Reader(problems)
-    config = SamplingConfig(
-        seed=reader.seed(document.get("seed", "otel-benchmark")),
-        window=round(reader.number(document, "window_minutes", "", 1, 1440, default=60) * _MINUTE),
-        policies=tuple(reader.policies(document)),
-        caps=dict(reader.caps(document.get("cap", {}))),
-        costs=_COSTS | dict(reader.costs(document.get("cost", {}))),
-    )
-    reader.unknown(document, "", [*_TOP, *Facet])
+    try:
+        config = _Reader(problems).config(document)
+    except RecursionError:
+        raise ConfigError(f"{name}: conditions are nested too deeply") from None
     if problems:
         raise ConfigError("\n".join(f"{name}: {problem}" for problem in problems))
     return config
@@ -69,12 +64,22 @@ class _Reader(NamedTuple):
 
     problems: Problems
 
-    def seed(self, value: Any) -> str:
+    def config(self, document: dict[str, Any]) -> SamplingConfig:
+        self._unknown(document, "", [*_TOP, *Facet])
+        return SamplingConfig(
+            seed=self._seed(document.get("seed", "otel-benchmark")),
+            window=round(self._number(document, "window_minutes", "", 1, 1440, default=60) * _MINUTE),
+            policies=tuple(self._policies(document)),
+            caps=dict(self._caps(document.get("cap", {}))),
+            costs=_COSTS | dict(self._costs(document.get("cost", {}))),
+        )
+
+    def _seed(self, value: Any) -> str:
         if not isinstance(value, str) or not value:
             self.problems.add("seed", "has to be a text of at least one letter")
         return str(value)
 
-    def policies(self, document: dict[str, Any]) -> Iterator[Policy]:
+    def _policies(self, document: dict[str, Any]) -> Iterator[Policy]:
         count = 0
         for facet in Facet:
             tables = document.get(facet, [])
@@ -102,7 +107,7 @@ class _Reader(NamedTuple):
             self.problems.add(f"{place}.when", "has to be a condition, such as { task.type = 'research' }")
             when = {}
         compiled(when, f"{place}.when", self.problems)
-        self.unknown(table, place, ["name", "when", *_RULES, *_SHARES])
+        self._unknown(table, place, ["name", "when", *_RULES, *_SHARES])
         return Policy(facet, name, self._rule(table, place), when)
 
     def _rule(self, table: dict[str, Any], place: str) -> Rule:
@@ -116,43 +121,43 @@ class _Reader(NamedTuple):
                 if share in table:
                     self.problems.add(f"{place}.{share}", f"is for policies with {', '.join(_RULES[2:])}")
             if key == "probability":
-                return Fixed(self.number(table, key, place, 0, 1, above=True, default=1))
+                return Fixed(self._number(table, key, place, 0, 1, above=True, default=1))
             if table[key] is not True:
                 self.problems.add(f"{place}.always", "has to be true; `probability` keeps a share")
             return Fixed(1.0)
-        per_hour = self.number(table, key, place, 0, _LARGEST, above=True, default=1)
-        initially = self.number(table, "initially", place, 0, 1, above=True, default=0.1)
-        at_most = self.number(table, "at_most", place, 0, 1, above=True, default=1)
+        per_hour = self._number(table, key, place, 0, _LARGEST, above=True, default=1)
+        initially = self._number(table, "initially", place, 0, 1, above=True, default=0.1)
+        at_most = self._number(table, "at_most", place, 0, 1, above=True, default=1)
         if key in _RATES:
             return Rate(_RATES[key], per_hour, min(initially, at_most), at_most)
         return EachStratum(per_hour, min(initially, at_most), at_most)
 
-    def caps(self, table: Any) -> Iterator[tuple[Facet, int]]:
+    def _caps(self, table: Any) -> Iterator[tuple[Facet, int]]:
         for facet in self._facets(table, "cap", "{ judge = 500 }"):
-            yield facet, self.whole(table, facet, "cap", 0, 10**6)
+            yield facet, self._whole(table, facet, "cap", 0, 10**6)
 
-    def costs(self, table: Any) -> Iterator[tuple[Facet, Spent]]:
+    def _costs(self, table: Any) -> Iterator[tuple[Facet, Spent]]:
         for facet in self._facets(table, "cost", "{ judge = { bytes = 8000, calls = 3 } }"):
             place, cost = f"cost.{facet}", table[facet]
             if not isinstance(cost, dict):
                 self.problems.add(place, "has to be a table with bytes and calls")
                 continue
-            self.unknown(cost, place, ["bytes", "calls"])
+            self._unknown(cost, place, ["bytes", "calls"])
             usual = _COSTS[facet]
             cost = {"bytes": usual.bytes, "calls": usual.calls} | cost
             yield (
                 facet,
-                Spent(1, self.whole(cost, "bytes", place, 1, _LARGEST), self.whole(cost, "calls", place, 0, 1000)),
+                Spent(1, self._whole(cost, "bytes", place, 1, _LARGEST), self._whole(cost, "calls", place, 0, 1000)),
             )
 
     def _facets(self, table: Any, place: str, example: str) -> list[Facet]:
         if not isinstance(table, dict):
             self.problems.add(place, f"has to be a table such as {example}")
             return []
-        self.unknown(table, place, [*Facet])
+        self._unknown(table, place, [*Facet])
         return [facet for facet in Facet if facet in table]
 
-    def number(
+    def _number(
         self,
         table: dict[str, Any],
         key: str,
@@ -171,14 +176,14 @@ class _Reader(NamedTuple):
             return default
         return float(value)
 
-    def whole(self, table: dict[str, Any], key: str, place: str, least: int, most: int) -> int:
+    def _whole(self, table: dict[str, Any], key: str, place: str, least: int, most: int) -> int:
         value = table[key]
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
             self.problems.add(_joined(place, key), f"has to be a whole number from {least} to {most}")
             return least
         return value
 
-    def unknown(self, table: dict[str, Any], place: str, known: Collection[str]) -> None:
+    def _unknown(self, table: dict[str, Any], place: str, known: Collection[str]) -> None:
         for key in sorted(table.keys() - {*known}):
             (close,) = difflib.get_close_matches(key[:100], known, n=1) or [""]
             advice = f"did you mean {close}?" if close else f"there are {', '.join(known)}"

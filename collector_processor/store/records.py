@@ -1,10 +1,10 @@
-"""Stored records, read in order of time: those that exports take, which are valid or released by a person."""
+"""Stored records, read in order of time: those that exports take (valid, or released by a person), or all shown."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -18,15 +18,38 @@ _PAGE: Final = 500
 _PAGE_SECONDS: Final = 600.0
 
 
+class Sizes(NamedTuple):
+    """How many deep samples there are of a facet, and their bytes as stored."""
+
+    samples: int
+    bytes: int
+
+
 async def exportable(
     database: Database, *, since: datetime | None = None, task_type: str | None = None
 ) -> AsyncIterator[list[BenchmarkDataPoint]]:
-    """Yield pages of records, all of one moment: what is written meanwhile is not in them. Raises StoreError."""
-    async with (
-        database.reading(timeout_seconds=_PAGE_SECONDS) as connection,
-        connection.cursor(name="exportable") as cursor,
-    ):
-        await cursor.execute(statement("exportable_records"), {"since": since, "task_type": task_type})
+    """Yield pages of the records that exports take. Raises StoreError."""
+    async for page in _pages(database, "exportable_records", {"since": since, "task_type": task_type}):
+        yield page
+
+
+async def shown(database: Database, *, since: datetime) -> AsyncIterator[list[BenchmarkDataPoint]]:
+    """Yield pages of all records that views show. Raises StoreError."""
+    async for page in _pages(database, "records_since", {"since": since}):
+        yield page
+
+
+async def sample_sizes(database: Database, *, since: datetime) -> dict[str, Sizes]:
+    """Return facet → how large its stored samples are. Raises StoreError."""
+    async with database.reading(timeout_seconds=_PAGE_SECONDS) as connection:
+        rows = await (await connection.execute(statement("sample_sizes"), {"since": since})).fetchall()
+    return {row["facet"]: Sizes(row["samples"], int(row["bytes"])) for row in rows}
+
+
+async def _pages(database: Database, name: str, asked: Mapping[str, Any]) -> AsyncIterator[list[BenchmarkDataPoint]]:
+    """Read all of one moment: what is written meanwhile is not in it."""
+    async with database.reading(timeout_seconds=_PAGE_SECONDS) as connection, connection.cursor(name=name) as cursor:
+        await cursor.execute(statement(name), asked)
         while rows := await cursor.fetchmany(_PAGE):
             try:
                 yield [decode_point(row["record"]) for row in rows]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
+
+import msgspec
 import pytest
 from opentelemetry.sdk.trace.sampling import (
     ALWAYS_OFF,
@@ -12,11 +15,32 @@ from opentelemetry.sdk.trace.sampling import (
     Sampler,
     TraceIdRatioBased,
 )
+from support.facts import task as task_fact
 from support.lifecycle import execution, task
 from support.records import record_of
 
-from collector_processor.convert.weights import adjusted_count
+from collector_processor.convert import FoldSettings, fold, weights
+from collector_processor.model.facts import Facts, Source
 from otel_benchmark import attributes as a
+
+TRACE = "4bf92f3577b34da6a3ff929d0e0e4736"
+"""Its randomness, the last 14 digits, is above every threshold here."""
+
+
+def adjusted_count(
+    trace_state: str | None,
+    sampler: str | None,
+    *,
+    is_root: bool = True,
+    source: Source | None = None,
+    unsampled: tuple[str, ...] = (),
+) -> float | None:
+    fact = task_fact(
+        trace_state=trace_state, sampler=sampler, source=source or Source(service_name="arbiter"), trace=int(TRACE, 16)
+    )
+    if not is_root:
+        fact = msgspec.structs.replace(fact, parent_span_id="7" * 16)
+    return weights.adjusted_count(fact, unsampled)
 
 
 @pytest.mark.parametrize(
@@ -61,8 +85,13 @@ def test_descriptions_of_other_languages(description: str, count: float | None) 
         ("ot=th:8", 2.0),
         ("ot=th:c", 4.0),
         ("ot=th:fd70a4", 100.0),
-        ("ot=rv:12345678901234;th:8", 2.0),
-        ("vendor=x, ot=th:8;rv:12345678901234,other=y", 2.0),
+        ("ot=rv:92345678901234;th:8", 2.0),
+        ("vendor=x, ot=th:8;rv:92345678901234,other=y", 2.0),
+        ("ot=rv:80000000000000;th:8", 2.0),
+        ("ot=rv:7fffffffffffff;th:8", None),
+        ("ot=th:ff92", 2**16 / (2**16 - 0xFF92)),
+        ("ot=th:ff93", None),
+        ("ot=rv:123;th:8", 2.0),
         ("ot=rv:12345678901234", None),
         ("vendor=th:8", None),
         ("ot=th:xyz", None),
@@ -85,3 +114,26 @@ def test_the_record_knows_what_is_known() -> None:
     assert record_of(task(attributes=said, parent=77), execution()).sampling.adjusted_count is None
     assert record_of(task(), execution()).sampling.adjusted_count is None
     assert record_of(task(trace_state="ot=th:8"), execution()).sampling.adjusted_count == 2.0
+
+
+def test_an_operator_may_know_that_a_source_sends_everything() -> None:
+    spaced = Source(service_name="arbiter", service_namespace="shop")
+    assert adjusted_count(None, None, unsampled=("arbiter",)) == 1.0
+    assert adjusted_count(None, "JaegerRemoteSampler{}", unsampled=("*",)) == 1.0
+    assert adjusted_count(None, None, unsampled=("other",)) is None
+    assert adjusted_count(None, None, source=spaced, unsampled=("shop/arbiter",)) == 1.0
+    assert adjusted_count(None, None, source=spaced, unsampled=("arbiter",)) is None
+    assert adjusted_count(None, DEFAULT_ON.get_description(), is_root=False, unsampled=("arbiter",)) == 1.0
+
+
+def test_what_the_span_says_goes_before_the_operator() -> None:
+    assert adjusted_count("ot=th:8", None, unsampled=("*",)) == 2.0
+    assert adjusted_count("ot=rv:7fffffffffffff;th:8", None, unsampled=("*",)) is None
+    assert adjusted_count(None, "TraceIdRatioBased{0.25}", unsampled=("*",)) == 4.0
+
+
+def test_folding_takes_the_operators_word() -> None:
+    facts = Facts(task=task_fact())
+    assert fold(uuid.UUID(int=1), facts, 1, FoldSettings()).sampling.adjusted_count is None
+    told = FoldSettings(unsampled=frozenset({"arbiter"}))
+    assert fold(uuid.UUID(int=1), facts, 1, told).sampling.adjusted_count == 1.0
