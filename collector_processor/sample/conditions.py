@@ -33,8 +33,8 @@ class Problems(list[str]):
     """What is wrong with a document, a line each."""
 
     def add(self, place: str, words: str) -> None:
-        """Say what is wrong at a place."""
-        self.append(f"{place}: {words}")
+        """Say what is wrong at a place. Keys of TOML may hold anything, also ends of lines."""
+        self.append("".join(letter if letter.isprintable() else "�" for letter in f"{place}: {words}"))
 
 
 def compiled(table: Table, place: str, problems: Problems) -> Condition:
