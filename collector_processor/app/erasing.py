@@ -7,7 +7,6 @@ command takes the journal's lock itself. What a worker has in hand then meets a 
 from __future__ import annotations
 
 import asyncio
-from hashlib import sha256
 from typing import NamedTuple
 
 import msgspec
@@ -25,7 +24,17 @@ from collector_processor.guard.tenants import hashed
 from collector_processor.guard.texts import IDENTIFIERS
 from collector_processor.model.stages import PrivacyKeys
 from collector_processor.store.database import Database
-from collector_processor.store.erasure import Awaited, Kind, Marks, Request, erase, find, tenants
+from collector_processor.store.erasure import (
+    REFUSED_FOR,
+    Awaited,
+    Kind,
+    Marks,
+    Request,
+    erase,
+    erased_name,
+    find,
+    tenants,
+)
 from otel_benchmark import attributes as a
 
 __all__ = ["Done", "Kind", "Order", "carry_out", "subject_of"]
@@ -47,7 +56,8 @@ class Order(NamedTuple):
 class Done(msgspec.Struct, frozen=True):
     """What was removed, or would be, by place. `number` is that of the view `erasures`.
 
-    `waiting` spans without a task are sealed and not stored yet: they are found when it is asked again.
+    `waiting` spans without a task are sealed and not stored yet: they are found when it is asked again. What comes of
+    an erased task is refused for `refused_days`.
     """
 
     kind: str
@@ -55,6 +65,7 @@ class Done(msgspec.Struct, frozen=True):
     number: int | None
     removed: dict[str, int]
     waiting: int = 0
+    refused_days: int = 0
 
 
 def subject_of(settings: Settings, kind: Kind, value: str) -> Subject:
@@ -122,7 +133,8 @@ async def _erase(url: str, settings: Settings, keys: PrivacyKeys | None, order: 
             ahead=[Awaited(key, task_id) for key in withdrawn.tasks],
             journal=withdrawn.removed,
         )
-        return Done(order.kind, known_as, done.number, done.removed, withdrawn.waiting)
+        refused_days = REFUSED_FOR.days if order.kind is Kind.TASK else 0
+        return Done(order.kind, known_as, done.number, done.removed, withdrawn.waiting, refused_days)
 
 
 # -- Names under which somebody is stored ------------------------------------------------------------------
@@ -152,7 +164,7 @@ def _task_ids(task_id: str, keys: PrivacyKeys | None) -> list[str]:
 
 def _named(stored: str, task_id: str) -> str:
     """What may be written down of a task's id: its pseudonym where it has one, else a hash, as tombstones have it."""
-    return stored if stored != task_id else f"sha256:{sha256(task_id.encode()).hexdigest()}"
+    return stored if stored != task_id else erased_name(task_id)
 
 
 def _pseudonyms(user: str, keyring: Keyring, known_tenants: list[str]) -> list[str]:

@@ -62,5 +62,7 @@ def _tell(done: Any) -> None:
         print(f"  {place.replace('_', ' ')} {count}")
     if not done.removed:
         print("  nothing was found")
+    if done.refused_days:
+        print(f"  what comes under this id is refused for {done.refused_days} days")
     if done.waiting:
         print(f"  {done.waiting} sealed spans without a task wait to be stored: erase again when they are")

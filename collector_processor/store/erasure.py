@@ -3,14 +3,17 @@
 A record is found by its tenant or task, or by a pseudonym that stands anywhere in it. Its row, deep samples, waiting
 facts and the patches of corrections go; its key row stays as a tombstone that knows ids, times and hashes alone. Every
 page is one transaction, in which the spans move to the count of what was erased: the ledger balances at every moment,
-and asking again after a failure does the rest.
+and asking again after a failure does the rest. What comes only later under an erased task's id is the subject of
+`standing`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 from enum import StrEnum
+from hashlib import sha256
 from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -27,6 +30,8 @@ T = TypeVar("T")
 
 _PAGE: Final = 200
 """Records, or strays, that are erased in one transaction."""
+REFUSED_FOR: Final = timedelta(days=30)
+"""How long tasks of an erased id are refused: whatever waits somewhere comes sooner, and an id may be given anew."""
 
 
 class Kind(StrEnum):
@@ -75,6 +80,11 @@ class Erasure(NamedTuple):
     removed: dict[str, int]
 
 
+def erased_name(task_id: str) -> str:
+    """Under which a tombstone still knows its task: as benchmark_data.erased_name."""
+    return f"sha256:{sha256(task_id.encode(errors='surrogatepass')).hexdigest()}"
+
+
 async def tenants(database: Database) -> list[str]:
     """Hashes of all tenants that anything is stored of. Raises StoreError."""
     async with database.writing() as connection:
@@ -94,7 +104,7 @@ async def find(database: Database, marks: Marks) -> Found:
 async def erase(
     database: Database, request: Request, marks: Marks, *, ahead: Collection[Awaited] = (), journal: dict[str, int]
 ) -> Erasure:
-    """Erase what the marks find, and leave tombstones for the tasks `ahead`.
+    """Erase what the marks find, refuse their task ids from now on, and leave tombstones for the tasks `ahead`.
 
     `journal` is what has gone from the journal, by place; it stands with the rest in the erasure's row.
     Raises StoreError; what is gone until then is gone, and the next call goes on under a number of its own.
@@ -103,13 +113,15 @@ async def erase(
         row = await (await connection.execute(statement("open_erasure"), request._asdict())).fetchone()
         assert row is not None
         number: int = row["number"]
-        await _bury_ahead(connection, number, ahead)
+        await bury_ahead(connection, number, ahead)
+        if marks.task_ids:
+            await _refuse(connection, number, marks.task_ids)
         await _note(connection, number, journal)
     found = await find(database, marks)
     removed = Counter(journal)
     for page in _pages(found.points):
         async with database.writing() as connection:
-            removed += await _erase_points(connection, number, page)
+            removed += await erase_points(connection, number, page)
             await _note(connection, number, removed)
     for fact_ids in _pages(found.strays):
         async with database.writing() as connection:
@@ -118,7 +130,15 @@ async def erase(
     return Erasure(number, dict(removed))
 
 
-async def _erase_points(connection: Connection, number: int, ids: Sequence[UUID]) -> Counter[str]:
+async def _refuse(connection: Connection, number: int, task_ids: Collection[str]) -> None:
+    """Refuse these tasks from now on. Writers of this moment are waited for; others wait for the transaction's end."""
+    await connection.execute(statement("lock_standing"))
+    names = [erased_name(task_id) for task_id in task_ids]
+    await connection.execute(statement("keep_standing"), {"number": number, "names": names, "period": REFUSED_FOR})
+
+
+async def erase_points(connection: Connection, number: int, ids: Sequence[UUID]) -> Counter[str]:
+    """Erase these points with all that belongs to them, in the running transaction; what that was, by place."""
     await connection.execute(statement("lock_keys"), {"ids": ids})
     keys = await (await connection.execute(statement("erasable_keys"), {"ids": ids})).fetchall()
     ids = [key["id"] for key in keys]
@@ -148,7 +168,8 @@ async def _erase_strays(connection: Connection, number: int, fact_ids: Sequence[
     return Counter(orphans=len(gone), spans=spans)
 
 
-async def _bury_ahead(connection: Connection, number: int, ahead: Collection[Awaited]) -> None:
+async def bury_ahead(connection: Connection, number: int, ahead: Collection[Awaited]) -> None:
+    """Leave tombstones for tasks of which no key row is there yet."""
     if ahead:
         columns = {
             "id": [point_id(*each.key) for each in ahead],

@@ -136,6 +136,7 @@ async def _retire(connection: Connection, lifetimes: Lifetimes, now: datetime) -
             before = midnight(now - lifetimes.retain_statistics)
             await connection.execute(statement("expire_statistics"), {"before": before})
         await connection.execute(statement("fold_ledger"), {"before": midnight(now - FOLD_AFTER)})
+        await connection.execute(statement("expire_standing"), {"now": now})
         await connection.execute(statement("note_retired"))
     return retired
 

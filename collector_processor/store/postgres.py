@@ -16,6 +16,7 @@ import psycopg
 
 from collector_processor.errors import UnfitError, told
 from collector_processor.model.stages import Applied, PreparedBatch, Revise, Stray
+from collector_processor.store import standing
 from collector_processor.store.contribution import Contribution, Unite, group, refusal
 from collector_processor.store.database import Connection, Database
 from collector_processor.store.joining import stray_of
@@ -76,7 +77,8 @@ class PostgresStore:
                     "the ledger row that is in the way is committed, and folded only after a month"
                 )
                 return msgspec.structs.replace(before, undecodable_spans=tuple(grouped.undecodable))
-            tally.add(await self._store(connection, [*grouped.contributions, *grouped.strays]))
+            strays, tally.erased = await standing.refuse(connection, grouped.contributions, grouped.strays)
+            tally.add(await self._store(connection, [*grouped.contributions, *strays]))
             await _close(connection, batch.id, tally, grouped.undecodable)
         return tally.applied(grouped.undecodable)
 

@@ -11,6 +11,7 @@ GRANT SELECT, INSERT, UPDATE ON benchmark_data.batches TO benchmark_writer;
 GRANT SELECT, INSERT ON benchmark_data.audit TO benchmark_writer;
 GRANT UPDATE (patch) ON benchmark_data.audit TO benchmark_writer;
 GRANT SELECT, INSERT, UPDATE (removed) ON benchmark_data.erasures TO benchmark_writer;
+GRANT SELECT, INSERT, UPDATE, DELETE ON benchmark_data.standing_erasures TO benchmark_writer;
 GRANT SELECT, INSERT, DELETE ON benchmark_data.privacy_halts TO benchmark_writer;
 GRANT INSERT ON benchmark_data.stale_hours TO benchmark_writer;
 

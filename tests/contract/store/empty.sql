@@ -5,7 +5,7 @@ TRUNCATE
     benchmark_data.hourly_statistics, benchmark_data.hourly_latencies, benchmark_data.daily_statistics,
     benchmark_data.daily_latencies, benchmark_data.gates, benchmark_data.hourly_checks, benchmark_data.hourly_failures,
     benchmark_data.hourly_measures, benchmark_data.outlier_bounds, benchmark_data.erasures,
-    benchmark_data.privacy_halts
+    benchmark_data.privacy_halts, benchmark_data.standing_erasures
 RESTART IDENTITY;
 TRUNCATE benchmark_data.hourly_statistics_aggregate;
 TRUNCATE benchmark_data.hourly_latencies_aggregate;

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,14 +12,23 @@ from support.store import assert_balanced, counts, execute, id_of
 
 from collector_processor.convert.union import unite
 from collector_processor.model.facts import Facts
-from collector_processor.store.erasure import Awaited, Kind, Marks, Request, erase, find, tenants
+from collector_processor.store import standing
+from collector_processor.store.contribution import group
+from collector_processor.store.erasure import Awaited, Erasure, Kind, Marks, Request, erase, find, tenants
 from collector_processor.store.figures import read_figures
+from collector_processor.store.maintenance import retire
 from collector_processor.store.quarantine import Quarantine
+from collector_processor.store.standings import read_standings
+from collector_processor.store.tiers import Lifetimes
+from collector_processor.store.writing import Rules, Work, write
 
 ACME, OTHER = "a" * 64, "b" * 64
 MIA = "<USER:k1:abcdefghijklmn23>"
-TABLES = ("points", "point_keys", "awaited", "strays", "deep_samples", "audit", "erasures", "batches")
+TABLES = (
+    "points", "point_keys", "awaited", "strays", "deep_samples", "audit", "erasures", "standing_erasures", "batches",
+)  # fmt: skip
 HOUR = timedelta(hours=1)
+WAITING = "SELECT FROM pg_locks WHERE NOT granted AND mode = 'ExclusiveLock' AND relation IS NOT NULL"
 
 
 @pytest.fixture
@@ -161,6 +171,90 @@ def test_a_task_that_is_still_to_come_is_refused(run, store, erased, rows):
     assert rows("SELECT id, erasure FROM benchmark.erased_records") == [{"id": id_of(), "erasure": done.number}]
     assert "quince" not in everything(rows)
     assert_balanced(rows)
+
+
+def test_a_task_of_which_nothing_had_come_is_refused_when_it_comes(run, store, erased, rows):
+    done = erased(task_ids=["t-1"])
+    assert done.removed == {"open_spans": 2}
+    assert counts(run(store.apply(batch(closed(says("quince")), closed(whole(2, task_id="t-2")))))) == {
+        "erased": 5, "in_points": 5, "accepted": 1,
+    }  # fmt: skip
+    again = batch(closed(says("quince", 3)), late(Facts(executions=(execution(1, 9, task_id=None),))))
+    assert counts(run(store.apply(again))) == {"erased": 6}, "another attempt, and what is late for the first"
+    assert rows("SELECT id, erasure FROM benchmark.erased_records ORDER BY id") == [
+        {"id": id_of(number), "erasure": done.number} for number in (1, 3)
+    ]
+    assert "quince" not in everything(rows)
+    assert_balanced(rows)
+
+
+def test_strays_of_it_are_refused_with_what_hangs_on_them(run, store, erased, rows):
+    erased(task_ids=["t-1"])
+    stray, other = (lost(routing(trace, 1, parent_span_id=None, task_id=f"t-{trace}")) for trace in (1, 2))
+    assert counts(run(store.apply(batch(stray, other)))) == {"erased": 1, "orphaned": 1}
+    child = lost(execution(1, 2, parent=1, task_id=None, failure_reason="quince"))
+    assert counts(run(store.apply(batch(child)))) == {"erased": 1}
+    standings = run(read_standings(store._database, [], [f"{1:032x}{number:016x}" for number in (1, 2)]))
+    assert [standing.shown for standing in standings.of_strays.values()] == [False, False]
+    assert "quince" not in everything(rows)
+    assert_balanced(rows)
+
+
+def test_facts_that_waited_without_a_name_go_when_their_task_tells_it(run, store, erased, rows):
+    early = Facts(executions=(execution(1, 9, task_id=None, failure_reason="quince"),))
+    assert counts(run(store.apply(batch(late(early))))) == {"in_points": 1}
+    erased(task_ids=["t-1"])
+    assert "quince" in everything(rows)
+    assert counts(run(store.apply(batch(closed(says("quince")))))) == {"erased": 5}
+    assert "quince" not in everything(rows)
+    ledger = run(read_figures(store._database)).ledger
+    assert (ledger.in_points, ledger.erased) == (0, 6)
+    assert_balanced(rows)
+
+
+def test_a_task_that_is_there_stays_when_a_late_part_names_an_erased_one(run, store, erased, rows):
+    run(store.apply(batch(closed(whole(1, task_id="t-9")))))
+    erased(task_ids=["t-1"])
+    part = late(Facts(executions=(execution(1, 9, task_id="t-1"),)))
+    assert counts(run(store.apply(batch(part)))) == {"in_points": 1, "revised": 1}
+    assert_balanced(rows)
+
+
+def test_the_wish_ends_after_a_month(run, store, erased, rows):
+    erased(task_ids=["t-1", "t-2"])
+    [standing] = rows("SELECT DISTINCT until - now() < '30 days' AS soon FROM benchmark_data.standing_erasures")
+    assert standing == {"soon": True}
+    run(execute(store, "UPDATE benchmark_data.standing_erasures SET until = now()"))
+    assert counts(run(store.apply(batch(closed(says("quince")))))) == {"in_points": 5, "accepted": 1}
+
+
+def test_names_that_are_no_longer_refused_are_forgotten(run, store, url, erased, rows):
+    erased(task_ids=["t-1", "t-2"])
+    later = datetime.now(UTC) + timedelta(days=29)
+    run(retire(url, Lifetimes(), later))
+    assert rows("SELECT count(*)::int AS n FROM benchmark_data.standing_erasures") == [{"n": 2}]
+    run(retire(url, Lifetimes(), later + timedelta(days=2)))
+    assert rows("SELECT count(*)::int AS n FROM benchmark_data.standing_erasures") == [{"n": 0}]
+
+
+def test_who_writes_at_that_moment_is_waited_for(run, store, open_store, rows, full_server):
+    """What he stores is found: he had asked before the name was refused."""
+
+    async def scenario() -> Erasure:
+        given = group(batch(closed(says("quince"))), unite).contributions
+        request = Request(Kind.TASK, "sha256:0", "ada", "")
+        async with open_store() as other:
+            async with store._database.writing() as writer:
+                assert await standing.refuse(writer, given, ()) == ((), 0)
+                erasing = asyncio.create_task(erase(other._database, request, Marks(task_ids=["t-1"]), journal={}))
+                while not erasing.done() and not rows(WAITING):  # noqa: ASYNC110 - the event is in a database
+                    await asyncio.sleep(0.01)
+                assert not erasing.done()
+                await write(writer, Work(given), Rules(revise, unite, timedelta(seconds=1)))
+            return await erasing
+
+    assert run(scenario()).removed == {"records": 1, "spans": 5}
+    assert "quince" not in everything(rows)
 
 
 def test_the_statistics_follow(run, store, erased, settle, rows):

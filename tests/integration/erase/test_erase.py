@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from support.backend import backend
 from support.lifecycle import evaluation, execution, route, task, tool_call
 from support.processor import Processor, own
 
@@ -16,7 +17,9 @@ from otel_benchmark import attributes as a
 
 PERSON = "mia_li_3668"
 WORD = "quince"
-TABLES = ("points", "point_keys", "awaited", "strays", "deep_samples", "audit", "erasures", "batches")
+TABLES = (
+    "points", "point_keys", "awaited", "strays", "deep_samples", "audit", "erasures", "standing_erasures", "batches",
+)  # fmt: skip
 
 
 def spans(*, tenant: str | None = None, note: str = WORD) -> list[Span]:
@@ -66,6 +69,27 @@ def test_a_task_is_gone_everywhere_and_stays_away(processor: Processor) -> None:
     assert mine.task_id not in everything(processor)
     assert processor.terms("database spans")["erased"] == 7
     processor.assert_balanced()
+
+
+def test_a_task_that_comes_only_after_the_wish_is_refused_and_forwarded_nowhere(
+    make: Callable[..., Processor],
+) -> None:
+    with backend("grpc") as to, make(FORWARD_ENDPOINT=to.endpoint, FORWARD_PROTOCOL="grpc") as processor:
+        mine, other = own(*spans(), task_id="/home/mia/runs/1"), own(*spans(note="medlar"), task_id="/home/mia/runs/2")
+        done = erase(processor, "--task", mine.task_id)
+        assert (done["removed"], done["refused_days"]) == ({}, 30)
+        judged = evaluation(parent=None, attributes={a.GEN_AI_EVALUATION_EXPLANATION: WORD})
+        processor.send(*own(judged, task_id=mine.task_id).spans)
+        processor.send(*mine.spans, *other.spans)
+        processor.settle()
+        processor.flush()
+        assert len(processor.rows("SELECT FROM data_points")) == 1
+        assert processor.rows("SELECT FROM orphans") == []
+        assert WORD not in everything(processor)
+        assert processor.terms("database spans")["erased"] == 6
+        processor.assert_balanced()
+        processor.stop()
+        assert len(to.of(other.trace_id)) == len(to.spans) == 5
 
 
 @pytest.mark.parametrize("running", [True, False])
