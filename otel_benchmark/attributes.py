@@ -72,6 +72,8 @@ class EvaluatorKind(StrEnum):
 
 DEPLOYMENT_ENVIRONMENT_NAME: Final = "deployment.environment.name"
 ERROR_TYPE: Final = "error.type"
+EVENT_NAME: Final = "event.name"
+"""Where a log record that is an event said its name before it had a field for it."""
 EXCEPTION_EVENT: Final = "exception"
 EXCEPTION_MESSAGE: Final = "exception.message"
 EXCEPTION_TYPE: Final = "exception.type"
@@ -83,6 +85,8 @@ TELEMETRY_SDK_NAME: Final = "telemetry.sdk.name"
 TELEMETRY_SDK_VERSION: Final = "telemetry.sdk.version"
 USER_ID: Final = "user.id"
 
+GEN_AI_PREFIX: Final = "gen_ai."
+"""Of the names of all GenAI events: a log record of such a name goes with the task of the span that it names."""
 GEN_AI_AGENT_DESCRIPTION: Final = "gen_ai.agent.description"
 GEN_AI_AGENT_ID: Final = "gen_ai.agent.id"
 GEN_AI_AGENT_NAME: Final = "gen_ai.agent.name"

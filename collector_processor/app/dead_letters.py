@@ -21,6 +21,7 @@ from collector_processor.errors import ControlError, NotRunningError
 from collector_processor.journal import letters
 from collector_processor.journal.format import DeadLetter
 from collector_processor.journal.kept import task_of
+from collector_processor.model.stages import FragmentFlag
 from collector_processor.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -46,7 +47,7 @@ class Letter(msgspec.Struct, frozen=True):
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """A dead letter with its spans as they came: OTLP payloads."""
+    """A dead letter with its spans as they came: OTLP payloads. Log records are only counted, in `letter.spans`."""
 
     letter: Letter
     payloads: tuple[bytes, ...]
@@ -80,8 +81,10 @@ class DeadLetters:
         found = await self._front.run(lambda transaction: dict(letters.letters(transaction.view, [id_])))
         if id_ not in found:
             raise _missing([id_])
-        payloads = tuple(payload for _, payload, _ in found[id_].payloads)
-        return Opened(_letter(id_, found[id_]), payloads)
+        letter = found[id_]
+        parts = zip(letter.payloads, letter.headers, strict=True)
+        payloads = tuple(payload for (_, payload, _), (flags, _) in parts if not flags & FragmentFlag.LOGS)
+        return Opened(_letter(id_, letter), payloads)
 
     async def retry(self, ids: Collection[str]) -> int:
         """Seal letters anew, all of them where none is named; returns how many.

@@ -8,13 +8,14 @@ from collector_processor.store.figures import Ledger
 
 
 def journal_spans(counters: Counters) -> Equation:
-    """Every span that was received, by where it is or went."""
+    """Every span and every log record that was received, by where it is or went."""
     return Equation(
         name="journal spans",
         total_name="received",
         total=counters.received,
         terms={
             "rejected": counters.rejected,
+            "traceless": counters.traceless,
             "duplicate": counters.duplicate,
             "open": counters.open,
             "sealed": counters.sealed,

@@ -21,7 +21,7 @@ import msgspec
 from collector_processor.app.holding import Held, Holding
 from collector_processor.app.subject import Subject
 from collector_processor.app.withdrawal import Withdrawal, Withdrawn
-from collector_processor.assemble import wire
+from collector_processor.assemble import records, request, wire
 from collector_processor.assemble.assembler import Arrival, Assembler, Summary
 from collector_processor.assemble.closing import Limits
 from collector_processor.config import Settings
@@ -29,7 +29,6 @@ from collector_processor.errors import (
     DamagedEntryError,
     JournalError,
     JournalFullError,
-    MalformedRequestError,
     OverloadedError,
 )
 from collector_processor.journal import seals
@@ -74,6 +73,7 @@ ROTATE_EVERY: Final = 10 * SECOND
 """So long after its last value has gone, a key is destroyed at the latest."""
 LARGE_BODY: Final = 1 << 20
 """A body above this is split in a thread, so that the event loop goes on answering others."""
+_SPLITS: Final[dict[Signal, Callable[[bytes], Split]]] = {Signal.TRACES: wire.split, Signal.LOGS: records.split}
 
 
 class Waiting(NamedTuple):
@@ -136,7 +136,7 @@ class Front:
             clock(),
         )
         self._holding = Holding(int(settings.journal_max_bytes * settings.privacy_halt_share))
-        self._graveyard = Graveyard(int(settings.journal_max_bytes * settings.dead_letter_share), wire.extract)
+        self._graveyard = Graveyard(int(settings.journal_max_bytes * settings.dead_letter_share), request.extract)
         self._staged: dict[bytes, set[bytes]] = {}
         self._staged_in: Transaction | None = None
         self._expired_at = 0
@@ -194,9 +194,8 @@ class Front:
 
     async def accept(self, body: bytes, signal: Signal) -> Receipt:
         """Check, journal and acknowledge one request (see Intake)."""
-        if signal is not Signal.TRACES:
-            raise MalformedRequestError(f"the signal {signal} is not received here")
-        split = await asyncio.to_thread(wire.split, body) if len(body) > LARGE_BODY else wire.split(body)
+        split_by_trace = _SPLITS[signal]
+        split = await asyncio.to_thread(split_by_trace, body) if len(body) > LARGE_BODY else split_by_trace(body)
         if split.spans:
             try:
                 await self._run(lambda transaction: self._append(transaction, split), self._index)
@@ -211,13 +210,16 @@ class Front:
     def _append(self, transaction: Transaction, split: Split) -> list[tuple[Stored, Arrival, Fragment]]:
         if self._staged_in is not transaction:
             self._staged, self._staged_in = {}, transaction
-        self._check_room(transaction.used_bytes(), split)
+        if split.fragments:
+            self._check_room(transaction.used_bytes(), split)
         now = self._clock()
         self._holding.check(split.fragments)
         counters = transaction.counters
         transaction.changes += 1
         counters.received += split.spans
         counters.rejected += sum(rejection.spans for rejection in split.rejections)
+        counters.foreign += split.foreign
+        counters.traceless += split.traceless
         written = []
         for fragment in split.fragments:
             arrival = self._assembler.judge(fragment, self._staged, transaction)
@@ -425,6 +427,8 @@ def _departing(transaction: Transaction, closings: Sequence[Closing]) -> Iterato
         if closing.trace_id not in tasks and not transaction.known(closing.trace_id).closed:
             continue
         for member in closing.dropped:
+            if transaction.flags(member.sequence) & FragmentFlag.LOGS:
+                continue
             payload = b""
             if room > 0:
                 with contextlib.suppress(DamagedEntryError):

@@ -18,9 +18,9 @@ from collector_processor.assemble.tree import OpenSpan, Place
 from collector_processor.errors import DamagedEntryError
 from collector_processor.journal import kept
 from collector_processor.journal.format import DeadLetter
-from collector_processor.journal.reader import read_payloads
+from collector_processor.journal.reader import read_task
 from collector_processor.journal.transaction import Transaction
-from collector_processor.model.stages import Closing, SealedTask, SealKind, SpanKey
+from collector_processor.model.stages import Closing, FragmentFlag, SealedTask, SealKind, SpanKey
 
 T = TypeVar("T")
 
@@ -120,10 +120,11 @@ class Withdrawal:
         named: set[bytes] = set()
         for sequence in {span.sequence for span in spans}:
             try:
+                logs = bool(transaction.flags(sequence) & FragmentFlag.LOGS)
                 payload = transaction.payload(sequence)
             except DamagedEntryError:
                 continue
-            for position in self._subject.is_named_in(payload):
+            for position in self._subject.is_named_in(payload, logs=logs):
                 if (sequence, position) in places:
                     named.add(places[sequence, position])
         return named
@@ -137,11 +138,11 @@ class Withdrawal:
             if room < 0:
                 return tasks[number:]
             try:
-                payloads = read_payloads(transaction.view, task)
+                raw = read_task(transaction.view, task)
             except DamagedEntryError:  # or stored meanwhile: then the database knows of it
                 continue
-            room -= sum(len(payload) for _, payload, _ in payloads) + _LEAST_BYTES
-            if not any(self._subject.is_named_in(payload, positions) for _, payload, positions in payloads):
+            room -= sum(len(payload) for _, payload, _ in (*raw.payloads, *raw.logs)) + _LEAST_BYTES
+            if not self._subject.is_sealed_in(raw):
                 continue
             self._removed["sealed_spans"] += task.spans
             if task.kind is SealKind.ORPHAN:

@@ -6,17 +6,24 @@
 | closed task | grace after the last late span | sealed as late |
 | root without a task, cycle | lifecycle: grace after the last; others: foreign_timeout | sealed as orphans; dropped |
 | parent not seen | max_task_age; foreign_timeout where the trace has no lifecycle span | sealed as orphans; dropped |
+
+An evaluation may come long after its task has left the journal, so it counts as no sign that one is on its way: with
+no other lifecycle span in its trace it is sealed as an orphan after foreign_timeout, and finds its record in the
+database.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from collector_processor.assemble.tree import OpenSpan, Owner, Place, owners
 from collector_processor.model.facts import Ending
 from collector_processor.model.stages import Closing, Known, Link, LinkReason, Member, Role, SealedTask, SealKind
+
+_EXPECTING: Final = frozenset({Role.TASK, Role.LIFECYCLE})
+"""Spans of these roles tell that a task of their trace is here or still to come."""
 
 
 class Limits(NamedTuple):
@@ -108,14 +115,14 @@ def erased(trace_id: bytes, spans: Sequence[OpenSpan]) -> Closing:
 
 
 class _Surroundings(NamedTuple):
-    """Of a group without a task: the trace's last arrival, and whether the trace has lifecycle spans."""
+    """Of a group without a task: the trace's last arrival, and whether it has lifecycle spans but evaluations."""
 
     last: int
     lifecycle: bool
 
 
 def _surroundings(spans: dict[bytes, OpenSpan], known: Known) -> _Surroundings:
-    lifecycle = bool(known.closed) or any(span.role is not Role.FOREIGN for span in spans.values())
+    lifecycle = bool(known.closed) or any(span.role in _EXPECTING for span in spans.values())
     return _Surroundings(max(span.arrived for span in spans.values()), lifecycle)
 
 
@@ -127,6 +134,8 @@ def _unclaimed(
     foreign = [span for span in members if span.role is Role.FOREIGN]
     if place is Place.WAITING:
         own_due = [span.arrived + limits.max_task_age for span in own]
+        if not around.lifecycle:
+            own_due = [min(due, around.last + limits.foreign_timeout) for due in own_due]
     else:
         own_due = [max((span.arrived for span in own), default=0) + limits.grace] * len(own)
     if place is Place.WAITING and around.lifecycle:
@@ -172,7 +181,10 @@ def _given_up(
     sealed = None
     if orphans:
         sealed = SealedTask(SealKind.ORPHAN, trace_id, b"", _members(orphans), cyclic=place is Place.CYCLE)
-    links = _links(orphans, LinkReason.GIVEN_AWAY) + _links(shed, LinkReason.TRUNCATED)
+    ahead = [span for span in orphans if span.role is Role.EVALUATION]
+    given_away = [span for span in orphans if span.role is not Role.EVALUATION]
+    links = _links(ahead, LinkReason.SENT_AHEAD) + _links(given_away, LinkReason.GIVEN_AWAY)
+    links += _links(shed, LinkReason.TRUNCATED)
     if place is Place.WAITING:
         links += _links(gone, LinkReason.FOREIGN)
     return Closing(trace_id, sealed, b"", _members(gone + shed), links, len(shed), _size(orphans))

@@ -1,9 +1,10 @@
 """Protobuf messages of our own over OTLP's wire format: the same bytes, read only as deep as needed.
 
 `RawTraces` stops at spans, resources and scopes and keeps them as bytes; `HeaderTraces` reads each span's header
-and skips the rest. Everything textual is declared as `bytes`: one invalid UTF-8 string would otherwise refuse a
-whole request. Resource, scope and schema URL are `repeated`, because a sender may write such a field in parts:
-protobuf merges them, and repeating them as they came keeps that.
+and skips the rest. A request of log records has the same numbers on the wire, so `RawTraces` reads it too, and
+`HeaderLogs` goes by the same names. Everything textual is declared as `bytes`: one invalid UTF-8 string would
+otherwise refuse a whole request. Resource, scope and schema URL are `repeated`, because a sender may write such a
+field in parts: protobuf merges them, and repeating them as they came keeps that.
 """
 
 from __future__ import annotations
@@ -39,6 +40,10 @@ _MESSAGES: Final[dict[str, tuple[tuple[str, int, str], ...]]] = {
         ("start_time_unix_nano", 7, "fixed64"),
         ("end_time_unix_nano", 8, "fixed64"),
     ),
+    "HeaderLogs": (("resource_spans", 1, "repeated HeaderResourceLogs"),),
+    "HeaderResourceLogs": (("scope_spans", 2, "repeated HeaderScopeLogs"),),
+    "HeaderScopeLogs": (("spans", 2, "repeated RecordHeader"),),
+    "RecordHeader": (("trace_id", 9, "bytes"), ("span_id", 10, "bytes"), ("event_name", 12, "bytes")),
 }
 _SCALARS: Final = {"bytes": _Field.TYPE_BYTES, "fixed64": _Field.TYPE_FIXED64}
 
@@ -68,6 +73,8 @@ _classes: Final = _build()
 RawTraces: Final = _classes["RawTraces"]
 HeaderTraces: Final = _classes["HeaderTraces"]
 SpanHeader: Final = _classes["SpanHeader"]
+HeaderLogs: Final = _classes["HeaderLogs"]
+RecordHeader: Final = _classes["RecordHeader"]
 
 
 def unknown_fields(message: Any) -> list[tuple[int, int]]:

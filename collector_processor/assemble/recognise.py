@@ -1,4 +1,4 @@
-"""Recognise lifecycle spans without decoding them: name and raw bytes → Role.
+"""Recognise lifecycle spans and GenAI log records without decoding them: name and raw bytes → Role.
 
 The first word of a span's name says what it claims to be; one of the kind's attributes, searched for as it stands
 on the wire, confirms it (README, "Span contract"). Conversion, which decodes, has the last word.
@@ -6,6 +6,7 @@ on the wire, confirms it (README, "Span contract"). Conversion, which decodes, h
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 from collector_processor.model.stages import Role
@@ -42,6 +43,10 @@ _MARKS: Final = {
         (_key(names.EVALUATION_OVERALL_SCORE), _event(names.GEN_AI_EVALUATION_EVENT), _TASK_ID),
     ),
 }
+_GEN_AI: Final = names.GEN_AI_PREFIX.encode()
+_EVALUATION: Final = names.GEN_AI_EVALUATION_EVENT.encode()
+_EVENT_NAME: Final = re.compile(re.escape(_key(names.EVENT_NAME)) + rb"\x12.\x0a.(gen_ai\.[a-z_.]+)", re.DOTALL)
+"""How senders said an event's name before log records had a field for it: as an attribute."""
 
 
 def role_of(name: bytes, span: bytes) -> int:
@@ -52,3 +57,17 @@ def role_of(name: bytes, span: bytes) -> int:
             if proof in span:
                 return mark.role
     return _FOREIGN
+
+
+def role_of_record(event_name: bytes, record: bytes) -> int | None:
+    """Role of a log record: an evaluation, or foreign for the other events of GenAI conventions.
+
+    None for every other record: it is no concern of tasks.
+    """
+    if _GEN_AI not in record:
+        return None
+    if not event_name and (said := _EVENT_NAME.search(record)):
+        event_name = said[1]
+    if event_name == _EVALUATION:
+        return int(Role.EVALUATION)
+    return _FOREIGN if event_name.startswith(_GEN_AI) else None

@@ -1,36 +1,29 @@
-"""An OTLP request, checked span by span and split by trace on raw bytes: body → Split.
+"""A trace request, checked span by span and split by trace on raw bytes: body → Split.
 
-Attributes are never decoded. upb parses the body twice: once down to spans as bytes, which are kept as they came,
-and once down to their headers, which are checked and packed for the journal. What a span's header gets wrong is
-its own loss, reported as a Rejection; only a body whose frame can't be read is refused as a whole.
+Attributes are never decoded. What a span's header gets wrong is its own loss, reported as a Rejection.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from google.protobuf.message import DecodeError
-
-from collector_processor.assemble.frame import refuse_crowd
-from collector_processor.assemble.messages import HeaderTraces, RawTraces, SpanHeader, unknown_fields
+from collector_processor.assemble.messages import HeaderTraces, SpanHeader, unknown_fields
 from collector_processor.assemble.recognise import role_of
-from collector_processor.errors import MalformedRequestError, RequestTooLargeError
-from collector_processor.model.stages import HEADER, Fragment, FragmentFlag, Rejection, Split
-
-MAX_FRAGMENT_BYTES: Final = 60 * 1024
-"""A trace's spans are cut into fragments of at most this, so that with an ordinary resource and scope a payload
-stays under 64 KiB. A single span may be larger: it stands alone."""
-MAX_SPLIT_BYTES: Final = 64 * 1024 * 1024
-"""All fragments of a request may take this, or `MAX_GROWTH` times its body: each trace repeats resource and scope,
-and a large resource over many small traces would otherwise fill the memory."""
-MAX_GROWTH: Final = 4
+from collector_processor.assemble.request import MAX_FRAGMENT_BYTES, Form, Share, refuse_growth, scopes
+from collector_processor.model.stages import HEADER, FragmentFlag, Rejection, Split
 
 _NO_TRACE: Final = bytes(16)
 _NO_SPAN: Final = bytes(8)
 _UNREADABLE: Final = SpanHeader()
-"""Stands for the header of a span that is no protobuf message."""
+_TRACES: Final = Form("trace", HeaderTraces, SpanHeader, _UNREADABLE, {})
+_FLAGS: Final = (
+    int(FragmentFlag.NONE),
+    int(FragmentFlag.TASK | FragmentFlag.LIFECYCLE),
+    int(FragmentFlag.LIFECYCLE),
+    int(FragmentFlag.LIFECYCLE),
+)
+"""Flags of a fragment that holds a span of this role."""
 
 
 def split(body: bytes) -> Split:
@@ -46,15 +39,15 @@ def split(body: bytes) -> Split:
         RequestTooLargeError: it has too many parts (`frame`), or its traces, each with a copy of its resource, would
             take more than `MAX_SPLIT_BYTES`.
     """
-    open_shares: dict[bytes, _Share] = {}
-    shares: list[_Share] = []
+    open_shares: dict[bytes, Share] = {}
+    shares: list[Share] = []
     faults: Counter[str] = Counter()
     total = 0
     pack = HEADER.pack
-    for scope in _scopes(body):
-        total += len(scope.spans)
+    for scope in scopes(body, _TRACES):
+        total += len(scope.entries)
         current, share = b"", None
-        for span, header in zip(scope.spans, scope.headers, strict=True):
+        for span, header in zip(scope.entries, scope.headers, strict=True):
             trace_id, span_id, name = header.trace_id, header.span_id, header.name
             parent_id = header.parent_span_id or _NO_SPAN
             sound = (  # answers for nearly all spans; _fault, which is slower, for the others
@@ -76,16 +69,16 @@ def split(body: bytes) -> Split:
                 current = trace_id
                 share = open_shares.get(trace_id)
             if share is None or share.size + size > MAX_FRAGMENT_BYTES:
-                share = open_shares[trace_id] = _Share(trace_id, scope)
+                share = open_shares[trace_id] = Share(trace_id, scope)
                 shares.append(share)
             elif share.scope is not scope:
                 share.enter(scope)
             role = role_of(name, span)
             share.size += size
             share.flags |= _FLAGS[role]
-            share.spans.append(span)
+            share.entries.append(span)
             share.headers.append(pack(span_id, parent_id, role, size))
-    _refuse_growth(sum(share.size + share.groups[0][0].context for share in shares), len(body))
+    refuse_growth(shares, len(body))
     rejections = [Rejection(spans, reason) for reason, spans in faults.items()]
     if len(shares) == 1 and not rejections and len(body) <= MAX_FRAGMENT_BYTES:
         return Split([shares[0].fragment(body)], total, rejections)
@@ -99,99 +92,11 @@ def headers(payload: bytes) -> bytes:
         MalformedRequestError: the payload is not one that `split` made.
     """
     packed: list[bytes] = []
-    for scope in _scopes(payload):
-        for span, header in zip(scope.spans, scope.headers, strict=True):
+    for scope in scopes(payload, _TRACES):
+        for span, header in zip(scope.entries, scope.headers, strict=True):
             role = role_of(header.name, span)
             packed.append(HEADER.pack(header.span_id, header.parent_span_id or _NO_SPAN, role, len(span)))
     return b"".join(packed)
-
-
-def extract(payload: bytes, positions: Collection[int]) -> bytes:
-    """A fragment's payload with the spans at these positions alone, each under its own resource and scope."""
-    wanted = frozenset(positions)
-    traces, position = RawTraces(), -1
-    for resource in RawTraces.FromString(payload).resource_spans:
-        target = None
-        for scope in resource.scope_spans:
-            spans = []
-            for span in scope.spans:
-                position += 1
-                if position in wanted:
-                    spans.append(span)
-            if not spans:
-                continue
-            if target is None:
-                target = traces.resource_spans.add(resource=resource.resource, schema_url=resource.schema_url)
-            target.scope_spans.add(scope=scope.scope, schema_url=scope.schema_url, spans=spans)
-    extracted: bytes = traces.SerializeToString()
-    return extracted
-
-
-# -- Reading ---------------------------------------------------------------------------------------
-
-
-class _Scope(NamedTuple):
-    """One ScopeSpans of a request with the ResourceSpans around it; `context` is their own size in bytes."""
-
-    resource: Any
-    scope: Any
-    context: int
-    spans: Sequence[bytes]
-    headers: Sequence[Any]
-
-
-def _scopes(body: bytes) -> Iterator[_Scope]:
-    """Walk the ScopeSpans of a request that hold spans."""
-    refuse_crowd(body)
-    try:
-        raw = RawTraces.FromString(body)
-    except DecodeError as error:
-        raise MalformedRequestError(f"The body is not an OTLP trace request in protobuf: {error}") from error
-    _refuse_misread(raw)
-    if body and not raw.resource_spans:
-        raise MalformedRequestError("The body holds no resource_spans: it is not an OTLP trace request in protobuf")
-    try:
-        headed = HeaderTraces.FromString(body)
-    except DecodeError:
-        headed = None
-    for number, resource in enumerate(raw.resource_spans):
-        _refuse_misread(resource)
-        for position, scope in enumerate(resource.scope_spans):
-            _refuse_misread(scope)
-            if not scope.spans:
-                continue
-            parts = (*resource.resource, *resource.schema_url, *scope.scope, *scope.schema_url)
-            spans = list(scope.spans)
-            if headed is None:
-                span_headers = [_read_header(span) for span in spans]
-            else:
-                span_headers = headed.resource_spans[number].scope_spans[position].spans
-            yield _Scope(resource, scope, sum(map(len, parts)), spans, span_headers)
-
-
-def _read_header(span: bytes) -> Any:
-    """Read one span's header where a neighbour's can't be read."""
-    try:
-        return SpanHeader.FromString(span)
-    except DecodeError:
-        return _UNREADABLE
-
-
-def _refuse_misread(container: Any) -> None:
-    """Refuse a container one of whose own fields has a wrong wire type: protobuf would skip it without a word."""
-    for number, wire_type in unknown_fields(container):
-        declared = container.DESCRIPTOR.fields_by_number.get(number)
-        if declared:
-            raise MalformedRequestError(f"{declared.name} has wire type {wire_type}; expected 2 (length-delimited)")
-
-
-def _refuse_growth(fragments_bytes: int, body_bytes: int) -> None:
-    limit = max(MAX_SPLIT_BYTES, MAX_GROWTH * body_bytes)
-    if fragments_bytes > limit:
-        raise RequestTooLargeError(
-            f"The request's traces, each with a copy of its resource and scope, take {fragments_bytes:,} bytes; "
-            f"the limit is {limit:,}: send fewer traces a request or a smaller resource"
-        )
 
 
 def _fault(header: Any, size: int) -> str | None:
@@ -229,56 +134,3 @@ def _is_utf8(text: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-# -- Gathering -------------------------------------------------------------------------------------
-
-
-_FLAGS: Final = (
-    int(FragmentFlag.NONE),
-    int(FragmentFlag.TASK | FragmentFlag.LIFECYCLE),
-    int(FragmentFlag.LIFECYCLE),
-    int(FragmentFlag.LIFECYCLE),
-)
-"""Flags of a fragment that holds a span of this role."""
-
-
-class _Share:
-    """Spans of one trace on the way into one fragment, grouped by the scopes that they came in.
-
-    `size` counts spans and the contexts of all groups but the first, which every fragment needs anyway.
-    """
-
-    __slots__ = ("flags", "groups", "headers", "scope", "size", "spans", "trace_id")
-
-    def __init__(self, trace_id: bytes, scope: _Scope) -> None:
-        self.trace_id = trace_id
-        self.flags = 0
-        self.size = 0
-        self.headers: list[bytes] = []
-        self.scope = scope
-        self.spans: list[bytes] = []
-        self.groups = [(scope, self.spans)]
-
-    def enter(self, scope: _Scope) -> None:
-        """Let the next spans be of this scope."""
-        self.size += scope.context
-        self.scope = scope
-        self.spans = []
-        self.groups.append((scope, self.spans))
-
-    def fragment(self, payload: bytes | None = None) -> Fragment:
-        """Give the fragment; `payload` where a request is already what it would be."""
-        flags = FragmentFlag(self.flags)
-        return Fragment(self.trace_id, flags, b"".join(self.headers), payload or self._payload())
-
-    def _payload(self) -> bytes:
-        traces = RawTraces()
-        source = target = None
-        for scope, spans in self.groups:
-            if target is None or source is not scope.resource:
-                source = scope.resource
-                target = traces.resource_spans.add(resource=source.resource, schema_url=source.schema_url)
-            target.scope_spans.add(scope=scope.scope.scope, schema_url=scope.scope.schema_url, spans=spans)
-        payload: bytes = traces.SerializeToString()
-        return payload

@@ -127,6 +127,10 @@ class _Reading:
             if (call := self._model_call(span)) is not None:
                 model_calls.append(call)
             evaluated += evaluations.from_events(span, self._trace_id)
+        for span_id, span in spans.items():
+            if span_id not in self._kinds and span_id not in self._model_calls:
+                evaluated += evaluations.from_events(span, self._trace_id)
+        evaluated += [evaluations.from_record(record, self._trace_id) for record in self._decoded.records]
         return Facts(
             task=task,
             routings=tuple(routings),

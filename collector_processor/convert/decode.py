@@ -1,7 +1,8 @@
-"""A sealed task's bytes → its decoded spans: only those that may say something, and only as deep as needed.
+"""A sealed task's bytes → its decoded spans and log records: those that may say something, and as deep as needed.
 
 A span that mentions no name of a convention is foreign: it is counted, and its header is read only where a chain of
-parents leads through it. A span that can't be decoded is kept raw and harms no other.
+parents leads through it; of log records evaluations alone are decoded. What can't be decoded is kept raw and harms
+nothing else.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from collector_processor.convert import messages
 from collector_processor.convert.values import MAX_ITEMS, Attributes
 from collector_processor.errors import DamagedEntryError, UndecodableSpanError
 from collector_processor.model.facts import Anomaly, Problem
-from collector_processor.model.stages import RawTask, SpanKey, Undecodable
+from collector_processor.model.stages import RawTask, SpanKey, Undecodable, record_id
 from collector_processor.model.times import to_text
+from otel_benchmark import attributes as a
 
 STATUS_OK: Final = 1
 STATUS_ERROR: Final = 2
 
 _Mark = TypeVar("_Mark")
 _NO_SPAN: Final = bytes(8)
+_EVALUATES: Final = a.GEN_AI_EVALUATION_EVENT.encode()
 
 
 class Origin(NamedTuple):
@@ -61,7 +64,7 @@ class Span:
     def __init__(self, raw: bytes, origin: Origin, arrived: int, problems: list[Anomaly]) -> None:
         self.raw = raw
         self.arrived = arrived
-        self.message = message = _parse(raw)
+        self.message = message = _parse(messages.Span, raw)
         self.origin = origin
         self.span_id: bytes = message.span_id
         self.span_hex = self.span_id.hex()
@@ -90,11 +93,31 @@ class Span:
         return events[:MAX_ITEMS]
 
 
+class Record:
+    """A decoded log record that is an event. `span_id` is the span that it names, empty where it names none."""
+
+    __slots__ = ("arrived", "attributes", "message", "name", "origin", "raw", "span_id", "time")
+
+    def __init__(self, raw: bytes, origin: Origin, arrived: int, problems: list[Anomaly]) -> None:
+        self.raw = raw
+        self.arrived = arrived
+        self.message = message = _parse(messages.LogRecord, raw)
+        self.origin = origin
+        span_id: bytes = message.span_id
+        self.span_id = span_id if len(span_id) == len(_NO_SPAN) and span_id != _NO_SPAN else b""
+        self.time: int = message.time_unix_nano or message.observed_time_unix_nano
+        """When it happened, ns; 0 where the record doesn't say."""
+        self.attributes = Attributes(
+            {item.key: item.value for item in message.attributes}.get, self.span_id.hex(), problems
+        )
+        self.name: str | None = message.event_name or self.attributes.text(a.EVENT_NAME)
+
+
 class Decoded(NamedTuple):
     """What was found in a sealed task: `spans` by id in order of arrival, the first of two with one id.
 
-    `foreign` are the raw bytes of the rest, `total` counts every span but the undecodable ones. `problems` is filled
-    while attributes are read.
+    `foreign` are the raw bytes of the rest, `records` its log records that evaluate. `total` counts every span and log
+    record but the undecodable ones. `problems` is filled while attributes are read.
     """
 
     spans: dict[bytes, Span]
@@ -102,13 +125,14 @@ class Decoded(NamedTuple):
     undecodable: Sequence[Undecodable]
     problems: list[Anomaly]
     total: int
+    records: Sequence[Record] = ()
 
 
 def decode(task: RawTask) -> Decoded:
-    """Decode a task's spans as far as needed.
+    """Decode a task's spans and log records as far as needed.
 
     Raises:
-        DamagedEntryError: a payload is no `TracesData` or has no span at a position, so the journal's entry is not
+        DamagedEntryError: a payload is no OTLP or has nothing at a position, so the journal's entry is not
             what was written.
     """
     spans: dict[bytes, Span] = {}
@@ -130,7 +154,20 @@ def decode(task: RawTask) -> Decoded:
                 foreign.append(raw)
                 continue
             spans.setdefault(span.span_id, span)
-    return Decoded(spans, foreign, undecodable, problems, total - len(undecodable))
+    records: list[Record] = []
+    for arrived, payload, positions in task.logs:
+        for origin, raw in _select(payload, positions):
+            total += 1
+            if _EVALUATES not in raw:
+                continue
+            try:
+                record = Record(raw, origin, arrived, problems)
+            except UndecodableSpanError as error:
+                undecodable.append(Undecodable(SpanKey(task.sealed.trace_id, record_id(raw)), raw, str(error)))
+                continue
+            if record.name == a.GEN_AI_EVALUATION_EVENT:
+                records.append(record)
+    return Decoded(spans, foreign, undecodable, problems, total - len(undecodable), records)
 
 
 class Ancestry:
@@ -185,15 +222,15 @@ class Nearest(Generic[_Mark]):
         return found
 
 
-def _parse(raw: bytes) -> Any:
+def _parse(message: Any, raw: bytes) -> Any:
     try:
-        return messages.Span.FromString(raw)
+        return message.FromString(raw)
     except DecodeError as error:
         raise UndecodableSpanError(f"attributes can't be decoded, send UTF-8 text and flat values: {error}") from None
 
 
 def _select(payload: bytes, positions: Sequence[int]) -> Iterator[tuple[Origin, bytes]]:
-    """Yield the spans at the given positions, counted through the payload, with where they come from."""
+    """Yield what stands at the given positions, counted through the payload, with where it comes from."""
     try:
         traces = messages.Traces.FromString(payload)
     except DecodeError as error:

@@ -1,17 +1,18 @@
 """Evaluations in the `arbiter` convention: an `evaluate` span, or an evaluation event on the span that was judged.
 
-Both carry the same attributes. The events of an evaluation span are its gates and criteria; an event elsewhere is
-an evaluation of its own, known by a hash of what it says, so that its copy as a log record counts once.
+Both carry the same attributes. The events of an evaluation span are its gates and criteria; an event elsewhere, or a
+log record that names the span, is an evaluation of its own, known by a hash of what it says, so that a copy in the
+other form counts once.
 """
 
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from collector_processor.convert.decode import Head, Span
+from collector_processor.convert.decode import Head, Record, Span
 from collector_processor.convert.values import Attributes
 from collector_processor.model.facts import (
     Authorship,
@@ -43,7 +44,24 @@ def from_span(span: Span, head: Head, error_type: str | None) -> EvaluationFact:
 
 def from_events(span: Span, trace_id: str) -> list[EvaluationFact]:
     """Read the evaluation events of a span that is no evaluation itself."""
-    return [_from_event(span, trace_id, event) for event in span.events(a.GEN_AI_EVALUATION_EVENT)]
+    return [
+        _from_event(
+            span.attributes.within(event.attributes),
+            span.raw,
+            _Place(trace_id, span.span_hex, span.parent_hex, event.time_unix_nano or span.end),
+        )
+        for event in span.events(a.GEN_AI_EVALUATION_EVENT)
+    ]
+
+
+def from_record(record: Record, trace_id: str) -> EvaluationFact:
+    """Read a log record that evaluates. One without a time is of the moment when it arrived."""
+    place = _Place(trace_id, record.span_id.hex(), None, record.time)
+    fact = msgspec.structs.replace(_from_event(record.attributes, record.raw, place), logged=True)
+    if record.time:
+        return fact
+    arrived = to_text(record.arrived)
+    return msgspec.structs.replace(fact, start=arrived, end=arrived)
 
 
 def caws_of(read: Attributes, raw: bytes) -> Caws | None:
@@ -143,12 +161,20 @@ def _gate(read: Attributes) -> QualityGate:
     )
 
 
-def _from_event(span: Span, trace_id: str, event: Any) -> EvaluationFact:
-    read = span.attributes.within(event.attributes)
+class _Place(NamedTuple):
+    """Where and when (ns) an event was recorded: its span and that one's parent, in hex."""
+
+    trace_id: str
+    span_id: str
+    parent_id: str | None
+    time: int
+
+
+def _from_event(read: Attributes, raw: bytes, place: _Place) -> EvaluationFact:
     gate = _gate(read)
-    said = _said(read, span.raw)
-    time = to_text(event.time_unix_nano or span.end)
-    identity = msgspec.json.encode((trace_id, span.span_hex, "evaluation", said["evaluator"].name, gate, time))
+    said = _said(read, raw)
+    time = to_text(place.time)
+    identity = msgspec.json.encode((place.trace_id, place.span_id, "evaluation", said["evaluator"].name, gate, time))
     fact_id = sha256(identity).hexdigest()[:48]  # as long as a trace id with a span id
-    head: Head = (fact_id, trace_id, span.span_hex, span.parent_hex, time, time)
+    head: Head = (fact_id, place.trace_id, place.span_id, place.parent_id, time, time)
     return EvaluationFact(*head, **said, quality_gates=(gate,))

@@ -1,9 +1,9 @@
 """Protobuf messages of our own over OTLP's wire format: the same bytes, decoded only as far as conversion needs.
 
-`Traces` stops at spans, resources and scopes and keeps them as bytes. `Span` declares its attributes as
-`map<string, AnyValue>`, which on the wire is what `repeated KeyValue` is: upb builds the hash map in C and Python
-looks up only the names it wants. Two traps come with that: `map[name]` inserts, so only `.get()` is used; and a
-KeyValue with an unknown field vanishes from the map whole, so such a span is read the long way.
+`Traces` stops at spans, resources and scopes and keeps them as bytes; log records stand at the same numbers. `Span`
+declares its attributes as `map<string, AnyValue>`, which on the wire is what `repeated KeyValue` is: upb builds the
+hash map in C and Python looks up only the names it wants. Two traps come with that: `map[name]` inserts, so only
+`.get()` is used; and a KeyValue with an unknown field vanishes from the map whole, so such a span is read the long way.
 """
 
 from __future__ import annotations
@@ -56,6 +56,14 @@ _MESSAGES: Final[dict[str, tuple[tuple[str, int, str], ...]]] = {
         ("dropped_links_count", 14, "uint32"),
         ("status", 15, "Status"),
         ("flags", 16, "fixed32"),
+    ),
+    "LogRecord": (
+        ("time_unix_nano", 1, "fixed64"),
+        ("attributes", 6, f"repeated {_KEY_VALUE}"),
+        ("trace_id", 9, "bytes"),
+        ("span_id", 10, "bytes"),
+        ("observed_time_unix_nano", 11, "fixed64"),
+        ("event_name", 12, "string"),
     ),
     "Event": (("time_unix_nano", 1, "fixed64"), ("name", 2, "string"), ("attributes", 3, f"repeated {_KEY_VALUE}")),
     "Link": (("trace_id", 1, "bytes"), ("span_id", 2, "bytes")),
@@ -116,6 +124,7 @@ Header: Final = _classes["Header"]
 Resource: Final = _classes["Resource"]
 Scope: Final = _classes["Scope"]
 Span: Final = _classes["Span"]
+LogRecord: Final = _classes["LogRecord"]
 
 Lookup = Callable[[str], Any]
 """Attribute name → AnyValue, or None where it is absent."""

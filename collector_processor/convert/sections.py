@@ -89,6 +89,7 @@ def evaluation_section(current: EvaluationFact, facts: Facts, caws: Caws | None)
         evaluator=current.evaluator,
         rubric_version=current.rubric_version,
         span_id=current.span_id,
+        fact_id=current.fact_id,
     )
 
 
@@ -108,7 +109,10 @@ def over(later: _Section | None, earlier: _Section | None) -> _Section | None:
 
 
 def _gates(current: EvaluationFact, evaluations: Sequence[EvaluationFact]) -> tuple[QualityGate, ...]:
-    """Return the current evaluation's gates. One told by events has those that its evaluator told of the same span."""
+    """Return the current evaluation's gates.
+
+    One told by events or log records has those that its evaluator told of the same span, of each name the newest.
+    """
     if _is_span(current):
         return current.quality_gates
     together = [
@@ -118,7 +122,7 @@ def _gates(current: EvaluationFact, evaluations: Sequence[EvaluationFact]) -> tu
         and (each.trace_id, each.span_id) == (current.trace_id, current.span_id)
         and each.evaluator == current.evaluator
     ]
-    return tuple([gate for each in together for gate in each.quality_gates])
+    return tuple({gate.name: gate for each in together for gate in each.quality_gates}.values())
 
 
 def _is_span(evaluation: EvaluationFact) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
@@ -53,10 +54,12 @@ def values_of(key: str, value: Any) -> Iterator[LeavingText]:
             yield LeavingText(key, item, "string_value")
 
 
-def said_by(original: Span | Resource) -> Iterator[tuple[str, str]]:
-    """Give every text of a span or a resource as it came, with the name that it stands under."""
+def said_by(original: Span | LogRecord | Resource) -> Iterator[tuple[str, str]]:
+    """Give every text of a span, a log record or a resource as it came, with the name that it stands under."""
     for item in original.attributes:
         yield from _said(item.key, item.value)
+    if isinstance(original, LogRecord):
+        yield from _said("body", original.body)
     if isinstance(original, Span):
         yield "name", original.name
         yield "status.message", original.status.message

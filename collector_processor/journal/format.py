@@ -26,7 +26,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from collector_processor.model.stages import HEADER, FragmentFlag, Link, LinkReason
+from collector_processor.model.stages import HEADER, FragmentFlag, Link, LinkReason, RawPart
 
 VERSION: Final = 2
 PART: Final = 60 * 1024
@@ -54,16 +54,17 @@ class FragmentKey(NamedTuple):
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """A task that could not be stored, with its spans' bytes: payloads as a worker reads them.
+    """A task that could not be stored, with the bytes of its spans and log records.
 
-    `headers` are flags and packed headers of each payload's spans. Both are empty where the spans were damaged.
+    `payloads` are as a worker reads them, `headers` the flags of each and its packed headers. Both are empty where they
+    were damaged.
     `buried_at` is ns.
     """
 
     error: str
     spans: int
     sealed: bytes
-    payloads: tuple[tuple[int, bytes, tuple[int, ...]], ...]
+    payloads: tuple[RawPart, ...]
     headers: tuple[tuple[int, bytes], ...] = ()
     buried_at: int = 0
 
@@ -80,15 +81,17 @@ class UndecodableSpan(msgspec.Struct, frozen=True):
 class Counters(msgspec.Struct):
     """Every span and record that ever passed, by where it went. Saved in the transaction that moves it.
 
-    Journal spans: received = rejected + duplicate + open + sealed + foreign + truncated + undecodable + dead +
-    given_up + withdrawn + handed_over, where handed_over = in_points + duplicate_facts + orphaned + discarded +
-    erased. What was erased before it could be handed over is withdrawn; a dead letter that a person discarded is
-    given up.
+    Journal spans, log records among them: received = rejected + traceless + duplicate + open + sealed + foreign +
+    truncated + undecodable + dead + given_up + withdrawn + handed_over, where handed_over = in_points +
+    duplicate_facts + orphaned + discarded + erased. What was erased before it could be handed over is withdrawn; a dead
+    letter that a person discarded is given up.
     Records: tasks_closed = tasks_sealed + accepted + quarantined + repeated + dead + given_up + withdrawn.
     """
 
     received: int = 0
     rejected: int = 0
+    traceless: int = 0
+    """Log records that concern tasks but name no trace."""
     duplicate: int = 0
     open: int = 0
     sealed: int = 0

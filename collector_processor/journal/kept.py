@@ -11,7 +11,7 @@ from collector_processor.errors import DamagedEntryError
 from collector_processor.journal.format import NONCE, SEQUENCE, DeadLetter, UndecodableSpan
 from collector_processor.journal.reader import View, live_bytes, rows_of
 from collector_processor.journal.rows import EncryptedRows
-from collector_processor.model.stages import HEADER, SealedTask, SealKind
+from collector_processor.model.stages import HEADER, Role, SealedTask, SealKind
 from collector_processor.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def error_of(
 
     Args:
         task: of the batch.
-        refused: errors by trace id and span id. Of orphans the store names the span, conversion only the trace.
+        refused: errors by trace id and span id. Of orphans the store names the span, of log records the one that they
+            name; conversion only the trace.
         headers: packed headers of a fragment, by its sequence.
     """
     error = refused.get((task.trace_id, task.span_id))
@@ -42,9 +43,10 @@ def error_of(
     for member in task.members:
         packed = headers(member.sequence)
         for position in member.positions:
-            error = refused.get((task.trace_id, packed[position * HEADER.size :][:8]))
-            if error is not None:
-                return error
+            span_id, parent_id, role, _ = HEADER.unpack_from(packed, position * HEADER.size)
+            for named in (span_id, parent_id) if role == Role.EVALUATION else (span_id,):
+                if (error := refused.get((task.trace_id, named))) is not None:
+                    return error
     return None
 
 

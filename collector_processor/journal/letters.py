@@ -1,4 +1,4 @@
-"""Dead letters: tasks that could not be stored, kept with their spans until a person decides about them.
+"""Dead letters: tasks that could not be stored, kept with what they were sealed with until a person decides on them.
 
 They have a share of the journal, and none is driven out of it: where there is no room for another one, its batch stays
 sealed. A letter holds its own task's spans and nobody else's.
@@ -23,6 +23,7 @@ from collector_processor.model.stages import (
     Fragment,
     FragmentFlag,
     Member,
+    RawPart,
     SealedBatch,
     SealedTask,
     SealKind,
@@ -83,7 +84,7 @@ def check_room(view: View, more: int, graveyard: Graveyard) -> None:
 
 def _letter(view: View, corpse: Corpse, undecodable: Collection[SpanKey], graveyard: Graveyard, now: int) -> DeadLetter:
     task, error = corpse.task, corpse.error
-    payloads: list[tuple[int, bytes, tuple[int, ...]]] = []
+    payloads: list[RawPart] = []
     headers: list[tuple[int, bytes]] = []
     try:
         for member in task.members:

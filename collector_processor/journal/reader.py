@@ -21,7 +21,7 @@ from collector_processor.journal.format import (
     parse_fragment_key,
 )
 from collector_processor.journal.keys import KeyFolder
-from collector_processor.model.stages import HEADER, RawTask, Refused, SealedBatch, SealedTask
+from collector_processor.model.stages import HEADER, FragmentFlag, RawPart, RawTask, Refused, SealedBatch, SealedTask
 
 if TYPE_CHECKING:
     from collector_processor.journal.environment import Databases, LmdbTransaction
@@ -85,13 +85,15 @@ def read_batch(view: View, batch_id: UUID) -> SealedBatch | None:
     return decode_batch(stored) if stored else None
 
 
-def read_payloads(view: View, task: SealedTask) -> list[tuple[int, bytes, tuple[int, ...]]]:
-    """(arrival ns, OTLP TracesData, positions) of each fragment that holds spans of the task."""
-    payloads = []
+def read_task(view: View, task: SealedTask) -> RawTask:
+    """A sealed task with the bytes of each fragment that holds spans or log records of it. Raises DamagedEntryError."""
+    payloads: list[RawPart] = []
+    logs: list[RawPart] = []
     for member in task.members:
         key, value = read_fragment(view, member.sequence)
-        payloads.append((key.arrived, value[HEADER.size * key.spans :], member.positions))
-    return payloads
+        part = (key.arrived, value[HEADER.size * key.spans :], member.positions)
+        (logs if key.flags & FragmentFlag.LOGS else payloads).append(part)
+    return RawTask(task, payloads, logs)
 
 
 def live_bytes(transaction: LmdbTransaction, database: lmdb._Database) -> int:
@@ -140,7 +142,7 @@ class JournalReader:
             read, lost = ReadBatch(batch.id, [], []), False
             for task in batch.tasks:
                 try:
-                    read.tasks.append(RawTask(task, read_payloads(view, task)))
+                    read.tasks.append(read_task(view, task))
                 except DamagedEntryError as error:
                     lost = lost or isinstance(error, LostKeyError)
                     read.damaged.append(Refused(task.trace_id, task.span_id, task.spans, str(error)))
@@ -156,18 +158,18 @@ class JournalReader:
             batch = read_batch(view, batch_id)
             for task in batch.tasks if batch else ():
                 try:
-                    payloads = self._payloads(view, task)
+                    raw = self._task(view, task)
                 except DamagedEntryError:
                     continue
-                yield RawTask(task, payloads)
+                yield raw
 
-    def _payloads(self, view: View, task: SealedTask) -> list[tuple[int, bytes, tuple[int, ...]]]:
+    def _task(self, view: View, task: SealedTask) -> RawTask:
         try:
-            return read_payloads(view, task)
+            return read_task(view, task)
         except LostKeyError:
             # As in `batch`: moved to a newer epoch, which another transaction sees.
             with self._begin() as transaction:
-                return read_payloads(View(transaction, self._databases, Decryption(self._keys)), task)
+                return read_task(View(transaction, self._databases, Decryption(self._keys)), task)
 
     def _begin(self) -> LmdbTransaction:
         try:

@@ -31,6 +31,7 @@ from collector_processor.model.stages import (
     Applied,
     Closing,
     Fragment,
+    FragmentFlag,
     Known,
     Member,
     SealedBatch,
@@ -112,9 +113,17 @@ class Transaction:
         return split_value(value, key.spans)[0]
 
     def payload(self, sequence: int) -> bytes:
-        """A fragment's OTLP TracesData. Raises DamagedEntryError: it can't be read."""
+        """A fragment's OTLP TracesData or LogsData. Raises DamagedEntryError: it can't be read."""
         key, value = read_fragment(self.view, sequence)
         return split_value(value, key.spans)[1]
+
+    def flags(self, sequence: int) -> FragmentFlag:
+        """What a fragment holds, by its key alone. Raises DamagedEntryError: it is missing."""
+        prefix = SEQUENCE.pack(sequence)
+        with self._txn.cursor(db=self._dbs["spans"]) as cursor:
+            if not cursor.set_range(prefix) or not cursor.key().startswith(prefix):
+                raise DamagedEntryError(f"journal entry {sequence} is missing")
+            return parse_fragment_key(cursor.key()).flags
 
     def known(self, trace_id: bytes) -> Known:
         """What is remembered of a trace: which span belongs to which closed task, and which left."""

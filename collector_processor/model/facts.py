@@ -346,6 +346,8 @@ class EvaluationFact(Fact, frozen=True):
     authorship: Authorship | None = None
     links: tuple[str, ...] = ()
     """Fact ids of the spans that a late evaluation points at."""
+    logged: bool = False
+    """True where a log record says it: `span_id` is the span that the record names, empty where it names none."""
     error_type: str | None = None
     joined: bool = False
     """True where no trace shows it below its task: it was found by task id or link."""

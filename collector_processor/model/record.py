@@ -228,6 +228,7 @@ class Evaluation(Wire, frozen=True):
     evaluator: Evaluator
     rubric_version: str | None
     span_id: str
+    fact_id: str | None = None
 
 
 class Turn(Wire, frozen=True):

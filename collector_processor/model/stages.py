@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 from enum import IntEnum, IntFlag, StrEnum
+from hashlib import blake2b
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
@@ -58,7 +59,11 @@ class Role(IntEnum):
 
 
 class Header(NamedTuple):
-    """What the assembler knows of a span. `parent_id` is 8 zero bytes for a root; `size` its bytes on the wire."""
+    """What the assembler knows of a span. `parent_id` is 8 zero bytes for a root; `size` its bytes on the wire.
+
+    A log record stands among the spans of its trace as a child of the span that it names; its `span_id` is its
+    `record_id`.
+    """
 
     span_id: bytes
     parent_id: bytes
@@ -66,12 +71,20 @@ class Header(NamedTuple):
     size: int
 
 
+def record_id(record: bytes) -> bytes:
+    """Identity of a log record in its trace, where a span has its id: a hash of its bytes as they came."""
+    return blake2b(record, digest_size=8).digest()
+
+
 HEADER: Final = struct.Struct("<8s8sBI")
 """Packed form of a Header: 21 bytes a span."""
 
 
 class FragmentFlag(IntFlag):
-    """Facts about a fragment that its journal key carries, so that a start scans keys only."""
+    """Facts about a fragment that its journal key carries, so that a start scans keys only.
+
+    LOGS: it holds log records, and an evaluation among them counts as LIFECYCLE.
+    """
 
     NONE = 0
     TASK = 1
@@ -82,8 +95,9 @@ class FragmentFlag(IntFlag):
 class Fragment(NamedTuple):
     """One trace's share of a request.
 
-    `payload` is a valid OTLP `TracesData` message that holds this trace's spans only, in the order of
-    `headers`, which are packed `HEADER` entries, one a span. Resource and scope are kept byte for byte.
+    `payload` is a valid OTLP `TracesData` message, or with the flag LOGS a `LogsData`, that holds this trace's spans
+    or log records only, in the order of `headers`, which are packed `HEADER` entries, one each. Resource and scope are
+    kept byte for byte. From here on a log record is counted as a span is.
     """
 
     trace_id: bytes
@@ -100,11 +114,17 @@ class Rejection(NamedTuple):
 
 
 class Split(NamedTuple):
-    """A checked request: what is to be journalled, and what was refused span by span."""
+    """A checked request: what is to be journalled, and what was refused span by span.
+
+    Of log records, which are counted in `spans` too, `foreign` ones are no concern of tasks, and `traceless` ones would
+    be but name no trace: neither is journalled.
+    """
 
     fragments: Sequence[Fragment]
     spans: int
     rejections: Sequence[Rejection]
+    foreign: int = 0
+    traceless: int = 0
 
 
 class Receipt(NamedTuple):
@@ -194,6 +214,7 @@ class LinkReason(IntEnum):
     TRUNCATED = 1
     GIVEN_AWAY = 2
     ERASED = 3
+    SENT_AHEAD = 4
 
 
 class Link(NamedTuple):
@@ -201,7 +222,8 @@ class Link(NamedTuple):
 
     FOREIGN: no task claimed it. TRUNCATED: shed by a limit, so the record of the task above it is truncated.
     GIVEN_AWAY: a lifecycle span handed on without a task, so a task span that comes later is flagged.
-    ERASED: somebody asked for it.
+    ERASED: somebody asked for it. SENT_AHEAD: an evaluation handed on before its task was seen, to which it comes in
+    the database.
     """
 
     span_id: bytes
@@ -243,11 +265,16 @@ class Stored(NamedTuple):
     arrived: int
 
 
+RawPart = tuple[int, bytes, tuple[int, ...]]
+"""A fragment's share of a task: arrival (ns), payload, positions in it."""
+
+
 class RawTask(NamedTuple):
-    """A sealed task with its spans' bytes, as a worker reads it: (arrival ns, OTLP TracesData, positions)."""
+    """A sealed task with its bytes, as a worker reads it: OTLP TracesData of its spans, LogsData of its log records."""
 
     sealed: SealedTask
-    payloads: Sequence[tuple[int, bytes, tuple[int, ...]]]
+    payloads: Sequence[RawPart]
+    logs: Sequence[RawPart] = ()
 
 
 # -- Convert and guard -----------------------------------------------------------------------------
@@ -257,7 +284,7 @@ LifecycleFact = RoutingFact | ExecutionFact | ToolCallFact | EvaluationFact
 
 
 class Undecodable(NamedTuple):
-    """A span whose attributes can't be read: its identity, its bytes, and why."""
+    """A span or log record that can't be read: its identity, its bytes, and why."""
 
     key: SpanKey
     raw: bytes

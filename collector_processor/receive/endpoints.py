@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 from collector_processor.model.stages import Receipt, Signal
@@ -44,6 +45,14 @@ ENDPOINTS: Final = (
         request=trace_service_pb2.ExportTraceServiceRequest,
         response=trace_service_pb2.ExportTraceServiceResponse,
         rejected="rejected_spans",
+    ),
+    Endpoint(
+        signal=Signal.LOGS,
+        path="/v1/logs",
+        method="/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+        request=logs_service_pb2.ExportLogsServiceRequest,
+        response=logs_service_pb2.ExportLogsServiceResponse,
+        rejected="rejected_log_records",
     ),
 )
 BY_PATH: Final = {endpoint.path: endpoint for endpoint in ENDPOINTS}

@@ -1,7 +1,7 @@
 """What a batch brings: its spans grouped by the point they belong to, and the strays that have to find theirs.
 
-Pure: no connection, no clock. A fact whose id is its trace id and span id is a span; one made of an event or a log
-record has a hash instead, and counts as no span.
+Pure: no connection, no clock. A fact whose id is its trace id and span id is a span; one made of an event has a hash
+instead, and counts as no span. A log record has a hash too, and is counted as a span is.
 """
 
 from __future__ import annotations
@@ -149,8 +149,8 @@ def span_ids(facts: Facts) -> frozenset[str]:
 
 
 def weight(fact: Fact) -> int:
-    """How many spans a fact counts as: 1, or 0 for one made of an event or a log record."""
-    return int(fact.fact_id == fact.trace_id + fact.span_id)
+    """How many spans or log records a fact counts as: 1, or 0 for one made of a span's event."""
+    return int(fact.fact_id == fact.trace_id + fact.span_id or (isinstance(fact, EvaluationFact) and fact.logged))
 
 
 def without(facts: Facts, dropped: frozenset[str]) -> Facts:

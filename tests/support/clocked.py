@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from collector_processor.app.equations import database_spans, journal_spans, records
@@ -21,7 +22,7 @@ from collector_processor.config import Settings
 from collector_processor.convert.fold import FoldSettings
 from collector_processor.convert.union import unite
 from collector_processor.guard import GateSettings, Protector
-from collector_processor.journal.reader import read_batch, read_payloads
+from collector_processor.journal.reader import read_batch, read_task
 from collector_processor.journal.transaction import Transaction
 from collector_processor.model.stages import RawTask, Receipt, Signal
 from collector_processor.store.database import Database
@@ -29,6 +30,7 @@ from collector_processor.store.figures import read_figures
 from collector_processor.store.migrations import migrate
 from collector_processor.store.postgres import PostgresStore
 from support.lifecycle import T0, payload
+from support.logs import logs_payload
 from support.processor import handed_over
 
 FLUSH_INTERVAL = SECOND // 10
@@ -47,6 +49,9 @@ class ClockedPath:
 
     async def send(self, *spans: Span) -> Receipt:
         return await self.front.accept(payload(spans), Signal.TRACES)
+
+    async def log(self, *records: LogRecord) -> Receipt:
+        return await self.front.accept(logs_payload(records), Signal.LOGS)
 
     async def wait(self, seconds: float) -> None:
         """Let time pass; what is due is sealed and stored."""
@@ -72,7 +77,7 @@ class ClockedPath:
 def _read(transaction: Transaction, batch_id: UUID) -> Sequence[RawTask]:
     batch = read_batch(transaction.view, batch_id)
     assert batch is not None
-    return [RawTask(task, read_payloads(transaction.view, task)) for task in batch.tasks]
+    return [read_task(transaction.view, task) for task in batch.tasks]
 
 
 @asynccontextmanager

@@ -19,14 +19,19 @@ from typing import Any, NamedTuple, Self
 import msgspec
 import psutil
 import psycopg
+from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as GrpcLogExporter
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter as HttpLogExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTracePartialSuccess,
     ExportTraceServiceResponse,
 )
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -36,6 +41,7 @@ from collector_processor.app.control import ask
 from collector_processor.app.status import Equation, Status
 from otel_benchmark import attributes as names
 from support.lifecycle import payload
+from support.logs import logs_payload
 
 SETTINGS = {
     "GRACE": "1s",
@@ -222,6 +228,12 @@ class Processor:
         """POST to /v1/traces, whatever comes back."""
         return http_request(self.ready["otlp_http"], "POST", "/v1/traces", body, {"content-type": content_type})
 
+    def send_logs(self, *records: LogRecord, **source: Any) -> None:
+        """Send log records in one request, which must be taken whole; `source` goes to `logs_payload`."""
+        body, headers = logs_payload(records, **source), {"content-type": "application/x-protobuf"}
+        answer = http_request(self.ready["otlp_http"], "POST", "/v1/logs", body, headers)
+        assert (answer.status, answer.body) == (200, b""), (answer, self.log)
+
     def send(self, *spans: Span, **source: Any) -> ExportTracePartialSuccess:
         """Send spans in one request, which must be taken; `source` goes to `payload`."""
         return self.take(payload(spans, **source))
@@ -247,6 +259,22 @@ class Processor:
         provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=1 << 16))
         for processor in also:
             provider.add_span_processor(processor)
+        try:
+            yield provider
+            assert provider.force_flush()
+        finally:
+            provider.shutdown()
+
+    @contextmanager
+    def logging(self, protocol: str, resource: Mapping[str, str]) -> Iterator[LoggerProvider]:
+        """The same for log records."""
+        exporter: HttpLogExporter | GrpcLogExporter
+        if protocol == "grpc":
+            exporter = GrpcLogExporter(endpoint=f"http://{self.ready['otlp_grpc']}", insecure=True)
+        else:
+            exporter = HttpLogExporter(endpoint=f"http://{self.ready['otlp_http']}/v1/logs")
+        provider = LoggerProvider(resource=Resource(resource), shutdown_on_exit=False)
+        provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
         try:
             yield provider
             assert provider.force_flush()

@@ -10,14 +10,16 @@ from typing import Any, NamedTuple
 import grpc
 import pytest
 import uvloop
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, LogsData
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 
-from collector_processor.assemble import wire
+from collector_processor.assemble import records, wire
 from collector_processor.model.stages import Fragment, Receipt, Signal
 from collector_processor.receive.admission import Admission, Limits
 from collector_processor.receive.otlp_grpc import GrpcReceiver
 from collector_processor.receive.otlp_http import HttpReceiver
 
+SPLITS = {Signal.TRACES: wire.split, Signal.LOGS: records.split}
 LIMITS = Limits(max_request_bytes=2_000_000, max_json_bytes=100_000, body_timeout=1.0)
 
 
@@ -31,16 +33,25 @@ class MemoryIntake:
         self.hold: asyncio.Event | None = None
 
     async def accept(self, body: bytes, signal: Signal) -> Receipt:
-        assert signal is Signal.TRACES
         self.requests += 1
         if self.hold:
             await self.hold.wait()
         if self.errors:
             raise self.errors.pop(0)
-        split = wire.split(body)
+        split = SPLITS[signal](body)
         self.fragments.extend(split.fragments)
         rejected = sum(rejection.spans for rejection in split.rejections)
         return Receipt(rejected, "; ".join(f"{count} spans: {reason}" for count, reason in split.rejections))
+
+    @property
+    def records(self) -> list[LogRecord]:
+        return [
+            record
+            for fragment in self.fragments
+            for resource in LogsData.FromString(fragment.payload).resource_logs
+            for scope in resource.scope_logs
+            for record in scope.log_records
+        ]
 
     @property
     def spans(self) -> list[Span]:

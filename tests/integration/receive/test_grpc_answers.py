@@ -106,9 +106,9 @@ def test_an_unforeseen_error_is_internal_without_its_text(receivers, refused):
 
 def test_a_service_that_is_not_received_is_unimplemented(receivers):
     with grpc.insecure_channel(receivers.grpc) as channel:
-        logs = channel.unary_unary("/opentelemetry.proto.collector.logs.v1.LogsService/Export", bytes, bytes)
+        metrics = channel.unary_unary("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", bytes, bytes)
         with pytest.raises(grpc.RpcError) as error:
-            logs(b"")
+            metrics(b"")
     assert error.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 

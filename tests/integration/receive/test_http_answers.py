@@ -188,7 +188,7 @@ def test_an_unknown_form_is_415(post, content_type, encoding, says):
     assert says in status_of(headers, answer).message
 
 
-@pytest.mark.parametrize("path", ["/v1/logs", "/v1/metrics", "/", "/v1/traces/"])
+@pytest.mark.parametrize("path", ["/v1/profiles", "/v1/metrics", "/", "/v1/traces/"])
 def test_another_path_is_404_and_says_where_to_send(post, path):
     status, headers, answer = post(path=path)
     assert status == 404

@@ -8,7 +8,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from collector_processor.assemble import wire
 from collector_processor.errors import MalformedRequestError, RequestTooLargeError
-from collector_processor.model.stages import HEADER, FragmentFlag, Header, Rejection, Role
+from collector_processor.model.stages import HEADER, FragmentFlag, Header, Rejection, Role, Split
 from otel_benchmark import attributes as names
 
 TRACE_A = b"\x0a" * 16
@@ -29,7 +29,7 @@ def spans_of(payload: bytes):
 
 
 def test_an_empty_request_is_fine():
-    assert wire.split(b"") == ([], 0, [])
+    assert wire.split(b"") == Split([], 0, [])
 
 
 def test_a_small_request_of_one_trace_is_its_own_payload(make_span, make_request):

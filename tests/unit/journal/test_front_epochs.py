@@ -25,7 +25,7 @@ from collector_processor.errors import LostKeyError, OverloadedError
 from collector_processor.journal import cipher, kept
 from collector_processor.journal.cipher import Decryption
 from collector_processor.journal.format import DeadLetter, UndecodableSpan
-from collector_processor.journal.reader import JournalReader, read_batch, read_payloads, rows_of
+from collector_processor.journal.reader import JournalReader, read_batch, read_task, rows_of
 from collector_processor.journal.transaction import Transaction
 from collector_processor.model.stages import Applied, Refused, Signal
 
@@ -110,7 +110,7 @@ def payloads(running: Running) -> bytes:
     def read(transaction: Transaction) -> bytes:
         batches = [read_batch(transaction.view, waiting.id) for waiting in running.waiting]
         tasks = [task for batch in batches if batch for task in batch.tasks]
-        return b"".join(payload for task in tasks for _, payload, _ in read_payloads(transaction.view, task))
+        return b"".join(payload for task in tasks for _, payload, _ in read_task(transaction.view, task).payloads)
 
     found: bytes = running.ask(read)
     return found

@@ -15,10 +15,10 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 
 from collector_processor.errors import MalformedRequestError
-from collector_processor.receive.endpoints import ENDPOINTS
+from collector_processor.receive.endpoints import BY_PATH
 from collector_processor.receive.otlp_json import to_protobuf
 
-(TRACES,) = ENDPOINTS
+TRACES = BY_PATH["/v1/traces"]
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 values = st.one_of(
     texts.map(lambda text: AnyValue(string_value=text)),
