@@ -7,7 +7,7 @@ The front adds tallies up in its `SamplingMemory`, and makes the next state of i
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -28,7 +28,7 @@ class Facet(StrEnum):
     REFLECTION = "reflection"
 
 
-class Choice(NamedTuple):
+class Choice(msgspec.Struct, frozen=True, gc=False):
     """What was decided about one facet of one task.
 
     `probability` is the largest threshold of the policies that matched, and `policy` the one that has it. `adaptive`
@@ -44,7 +44,7 @@ class Choice(NamedTuple):
     adaptive: bool
 
 
-class Decision(NamedTuple):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """What was decided about one task: a choice for each facet that a policy matched or that was kept before.
 
     `matched` names the policies with a rate, a budget or strata that the task counts for, as `facet/policy`.

@@ -23,8 +23,8 @@ import msgspec
 from collector_processor.model.record import BenchmarkDataPoint
 from collector_processor.model.sampling import Choice, Decision, Facet, SamplingState, Tally
 from collector_processor.sample.conditions import Condition, Problems, compiled, first_of
-from collector_processor.sample.draw import RANGE, agent_of, draw, key_of, stratum_of, tools_of
-from collector_processor.sample.policies import EachStratum, Fixed, Policy, Rate, SamplingConfig, Unit
+from collector_processor.sample.draw import RANGE, Draw, agent_of, stratum_of, tools_of
+from collector_processor.sample.policies import EachStratum, Fixed, Policy, Rate, Rule, SamplingConfig, Unit
 
 NOTHING_KNOWN: Final = SamplingState()
 
@@ -32,27 +32,29 @@ NOTHING_KNOWN: Final = SamplingState()
 class _Compiled(NamedTuple):
     """A policy, ready to be asked. `condition` is None where every task matches."""
 
-    policy: Policy
+    name: str
     condition: Condition | None
+    rule: Rule
     key: str
+    adaptive: bool
 
 
 class Sampler:
     """Decides by a configuration; equal points and states are decided equally, in whatever process."""
 
     def __init__(self, config: SamplingConfig) -> None:
-        self._key = key_of(config.seed)
+        self._draw = Draw(config.seed)
         self._facets = [
             (facet, [_ready(policy) for policy in config.policies if policy.facet is facet]) for facet in Facet
         ]
-        self._adaptive = [each for _, policies in self._facets for each in policies if _is_rate(each)]
+        self._rates = [each for _, policies in self._facets for each in policies if isinstance(each.rule, Rate)]
         self._counts_strata = any(isinstance(policy.rule, EachStratum) for policy in config.policies)
         self._first = max([0, *(first_of(policy.when) for policy in config.policies)])
 
     def decide(self, point: BenchmarkDataPoint, state: SamplingState = NOTHING_KNOWN) -> Decision:
         """Decide about a folded and judged record. What its `sampling.facets` hold was kept before, and stays."""
-        number = draw(point.id, self._key)
-        before = {each.facet: each for each in point.sampling.facets}
+        number = self._draw(point.id)
+        before = {each.facet: each for each in point.sampling.facets} if point.sampling.facets else {}
         choices: list[Choice] = []
         matched: list[str] = []
         for facet, policies in self._facets:
@@ -60,17 +62,16 @@ class Sampler:
             for each in policies:
                 if each.condition is not None and not each.condition(point, state):
                     continue
-                policy, rule = each.policy, each.policy.rule
+                rule = each.rule
                 if isinstance(rule, Fixed):
-                    threshold, varies = rule.probability, False
+                    threshold = rule.probability
                 elif isinstance(rule, Rate):
                     threshold = state.thresholds.get(each.key, rule.initially)
-                    varies = rule.unit is not Unit.SAMPLES
                     matched.append(each.key)
                 else:
-                    threshold, varies = rule.threshold(state, stratum_of(point)), False
+                    threshold = rule.threshold(state, stratum_of(point))
                 if threshold > probability:
-                    probability, taker, adaptive = threshold, policy.name, varies
+                    probability, taker, adaptive = threshold, each.name, each.adaptive
             if (earlier := before.get(facet)) is not None:
                 probability = max(probability, earlier.inclusion_probability)
                 choices.append(Choice(facet, True, False, probability, earlier.policy, adaptive))
@@ -94,7 +95,7 @@ class Sampler:
         matched = decision.matched
         stratum = stratum_of(point) if self._counts_strata else None
         if earlier is not None:
-            repeated = {each.key for each in self._adaptive if each.condition is None or each.condition(earlier, state)}
+            repeated = {each.key for each in self._rates if each.condition is None or each.condition(earlier, state)}
             matched = tuple([key for key in matched if key not in repeated])
             if stratum is not None and stratum == stratum_of(earlier):
                 stratum = None
@@ -113,16 +114,13 @@ class Sampler:
 
 def with_decision(point: BenchmarkDataPoint, decision: Decision) -> BenchmarkDataPoint:
     """Return the record with the facets that are kept."""
-    if not decision.kept and not point.sampling.facets:
+    if not (kept := decision.kept) and not point.sampling.facets:
         return point
-    sampling = msgspec.structs.replace(point.sampling, facets=decision.kept)
+    sampling = msgspec.structs.replace(point.sampling, facets=kept)
     return msgspec.structs.replace(point, sampling=sampling)
 
 
 def _ready(policy: Policy) -> _Compiled:
     condition = compiled(policy.when, policy.key, Problems()) if policy.when else None
-    return _Compiled(policy, condition, policy.key)
-
-
-def _is_rate(each: _Compiled) -> bool:
-    return isinstance(each.policy.rule, Rate)
+    adaptive = isinstance(policy.rule, Rate) and policy.rule.unit is not Unit.SAMPLES
+    return _Compiled(policy.name, condition, policy.rule, policy.key, adaptive)

