@@ -143,6 +143,13 @@ class MigrationError(StoreError):
     """The database's schema is not what this program expects."""
 
 
+# -- Analysis --------------------------------------------------------------------------------------
+
+
+class AnalysisError(BenchmarkError):
+    """No process that analyses can be started; what is to be analysed keeps."""
+
+
 # -- Forwarding ------------------------------------------------------------------------------------
 
 

@@ -103,6 +103,7 @@ GEN_AI_OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
 GEN_AI_PROVIDER_NAME: Final = "gen_ai.provider.name"
 GEN_AI_REQUEST_MODEL: Final = "gen_ai.request.model"
 GEN_AI_RESPONSE_MODEL: Final = "gen_ai.response.model"
+GEN_AI_SYSTEM_INSTRUCTIONS: Final = "gen_ai.system_instructions"
 GEN_AI_TOOL_CALL_ARGUMENTS: Final = "gen_ai.tool.call.arguments"
 GEN_AI_TOOL_CALL_ID: Final = "gen_ai.tool.call.id"
 GEN_AI_TOOL_CALL_RESULT: Final = "gen_ai.tool.call.result"
@@ -125,6 +126,39 @@ OPERATION_INVOKE_AGENT: Final = "invoke_agent"
 OPERATION_EXECUTE_TOOL: Final = "execute_tool"
 MODEL_OPERATIONS: Final = frozenset({"chat", "generate_content", "text_completion"})
 """`gen_ai.operation.name` of a model call: its usage is summed where an execution reports none of its own."""
+
+# -- Messages as others write them: read, never written ---------------------------------------------
+
+GEN_AI_DETAILS_EVENT: Final = "gen_ai.client.inference.operation.details"
+"""Carries the attributes of a model call's messages, as a log record or as an event of its span."""
+FORMER_MESSAGE_EVENTS: Final = {
+    "gen_ai.system.message": "system",
+    "gen_ai.user.message": "user",
+    "gen_ai.assistant.message": "assistant",
+    "gen_ai.tool.message": "tool",
+    "gen_ai.choice": "assistant",
+}
+"""Name of an event that carried one message → the message's role; the choice is the model's answer."""
+FORMER_CHOICE_EVENT: Final = "gen_ai.choice"
+FORMER_PROMPT: Final = "gen_ai.prompt"
+FORMER_COMPLETION: Final = "gen_ai.completion"
+"""OpenLLMetry: `gen_ai.prompt.N.{role,content,tool_call_id}`, `….tool_calls.M.{id,name,arguments}`."""
+
+OPENINFERENCE_KIND: Final = "openinference.span.kind"
+OPENINFERENCE_INPUT_MESSAGES: Final = "llm.input_messages"
+OPENINFERENCE_OUTPUT_MESSAGES: Final = "llm.output_messages"
+"""OpenInference: `llm.input_messages.N.message.{role,content,name,tool_call_id}` and what lists below it hold."""
+OPENINFERENCE_INPUT: Final = "input.value"
+OPENINFERENCE_OUTPUT: Final = "output.value"
+OPENINFERENCE_TOOL_NAME: Final = "tool.name"
+OPENINFERENCE_TOOL_CALL_ID: Final = "tool_call.id"
+
+TRACELOOP_KIND: Final = "traceloop.span.kind"
+TRACELOOP_ENTITY_NAME: Final = "traceloop.entity.name"
+TRACELOOP_ENTITY_INPUT: Final = "traceloop.entity.input"
+TRACELOOP_ENTITY_OUTPUT: Final = "traceloop.entity.output"
+LLM_REQUEST_TYPE: Final = "llm.request.type"
+"""OpenLLMetry's mark of a model call: `chat` or `completion`."""
 
 # -- The orchestrator ------------------------------------------------------------------------------
 

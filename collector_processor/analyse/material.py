@@ -32,6 +32,7 @@ class Work(msgspec.Struct, frozen=True):
         parts: the spans and log records of its sealed members; empty where they are gone.
         kept: all facets that were kept of the task: a judge reads the conversation only where it is kept too.
         gone: whether the parts had left the journal when the facet was wanted.
+        calls: requests to a model that the pool grants; whoever gives the work leaves it alone.
     """
 
     facet: Facet
@@ -39,6 +40,7 @@ class Work(msgspec.Struct, frozen=True):
     parts: tuple[Part, ...] = ()
     kept: tuple[Facet, ...] = ()
     gone: bool = False
+    calls: int = 0
 
 
 class Event(NamedTuple):
@@ -61,6 +63,9 @@ class SpanRead(NamedTuple):
     end: int
     attributes: Mapping[str, Any]
     events: Sequence[Event]
+    failed: bool = False
+    dropped: int = 0
+    """Attributes that its sender left out."""
 
 
 class Material(NamedTuple):
@@ -69,5 +74,8 @@ class Material(NamedTuple):
     record: BenchmarkDataPoint
     spans: Sequence[SpanRead]
     logs: Sequence[Event]
-    kept: frozenset[Facet]
-    gone: bool
+    kept: frozenset[Facet] = frozenset()
+    gone: bool = False
+    calls: int = 0
+    unreadable: int = 0
+    """Spans and log records that can't be decoded."""

@@ -1,7 +1,7 @@
 """What the front and its processes say to each other over pipes: msgpack, each message after its length.
 
 Workers answer one request after the other. The forwarder is told what happens, and answers when it has something to
-say: the front never waits for it for long.
+say: the front never waits for it for long. Analysts get one work after the other from their pool.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from uuid import UUID
 
 import msgspec
 
+from collector_processor.analyse.endpoint import Endpoint
 from collector_processor.convert import FoldSettings
 from collector_processor.errors import Trouble
 from collector_processor.forward.tally import Drop
@@ -143,23 +144,43 @@ class Account(msgspec.Struct, tag=True, frozen=True):
     problem: str | None
 
 
+# -- Analysts ----------------------------------------------------------------------------------------------
+
+
+class BeginAnalysis(msgspec.Struct, tag=True, frozen=True):
+    """The first message to an analyst: all it needs to know. What follows is the pool's (`analyse.process`)."""
+
+    tenant_key: bytes | None
+    privacy_keys: PrivacyKeys | None
+    judge: Endpoint | None
+    rubric: str
+    votes: int
+    reflection: Endpoint | None
+    reflection_prompt: str
+    max_bytes: int
+    memory_bytes: int
+    log_level: str
+    log_format: str
+
+
 Request = Apply | JoinOrphans
 Reply = Up | Done | OrphansJoined | Failed
 Notice = Take | BatchStored | Departed | Finish
 Word = Up | Taken | Account | Failed
 
-_encode = msgspec.msgpack.Encoder().encode
+encode = msgspec.msgpack.Encoder().encode
 decode_begin = msgspec.msgpack.Decoder(Begin).decode
 decode_request: Callable[[bytes], Request] = msgspec.msgpack.Decoder(Request).decode
 decode_reply: Callable[[bytes], Reply] = msgspec.msgpack.Decoder(Reply).decode
 decode_begin_forwarding = msgspec.msgpack.Decoder(BeginForwarding).decode
 decode_notice: Callable[[bytes], Notice] = msgspec.msgpack.Decoder(Notice).decode
+decode_begin_analysis = msgspec.msgpack.Decoder(BeginAnalysis).decode
 decode_word: Callable[[bytes], Word] = msgspec.msgpack.Decoder(Word).decode
 
 
 def frame(message: msgspec.Struct) -> bytes:
     """A message as it goes over the pipe."""
-    body = _encode(message)
+    body = encode(message)
     return _LENGTH.pack(len(body)) + body
 
 

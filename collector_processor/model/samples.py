@@ -23,7 +23,7 @@ class SampleStatus(StrEnum):
     """The analyser had nothing to work on."""
     FAILED = "failed"
     SHED = "shed"
-    """Not analysed for want of room, calls or an endpoint: outside the claim of unbiasedness."""
+    """Not analysed for want of room or calls: outside the claim of unbiasedness."""
 
 
 class SampleReason(StrEnum):

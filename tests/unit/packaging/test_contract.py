@@ -6,12 +6,17 @@ from otel_benchmark import attributes
 from otel_benchmark.contract import CONTRACT, as_markdown
 
 READ_ONLY = {
+    attributes.FORMER_CHOICE_EVENT,
+    attributes.FORMER_COMPLETION,
+    attributes.FORMER_PROMPT,
     attributes.FORMER_PROVIDER_NAME,
     attributes.FORMER_USAGE_INPUT_TOKENS,
     attributes.FORMER_USAGE_OUTPUT_TOKENS,
     attributes.GEN_AI_AGENT_DESCRIPTION,
     attributes.GEN_AI_PREFIX,
+    attributes.GEN_AI_DETAILS_EVENT,
     attributes.GEN_AI_RESPONSE_MODEL,
+    attributes.GEN_AI_SYSTEM_INSTRUCTIONS,
     attributes.GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS,
     attributes.GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS,
 }

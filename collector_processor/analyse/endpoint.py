@@ -1,0 +1,21 @@
+"""Where a model is asked: what the processor tells its analysts, without what asking takes."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """Where a model is asked.
+
+    Attributes:
+        url: the base of its API, such as `http://127.0.0.1:8000/v1`; redirects are not followed.
+        timeout: of one request, in seconds.
+        max_bytes: of what is sent, so that it fits the model's context.
+    """
+
+    url: str
+    model: str
+    key: str | None = None
+    timeout: float = 60.0
+    max_bytes: int = 200 << 10

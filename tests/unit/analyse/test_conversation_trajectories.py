@@ -1,0 +1,60 @@
+"""Real trajectories, replayed as the spans of the agents that had them, come out as they were, message by message."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.analysis import FORMS, material_of, replayed, said_in
+
+from collector_processor.analyse.conversation import conversation_of
+from collector_processor.model.samples import SampleStatus
+
+SHARED = Path(os.environ.get("OTEL_BENCHMARK_SHARED") or Path(__file__).parents[4] / "shared")
+TRAJECTORIES = SHARED / "data/tau-bench/gpt-4o-airline.json"
+
+pytestmark = pytest.mark.skipif(not TRAJECTORIES.exists(), reason=f"{TRAJECTORIES.name} is not here")
+
+
+@pytest.fixture(scope="module")
+def trajectories() -> list[list[dict[str, Any]]]:
+    return [each["traj"] for each in json.loads(TRAJECTORIES.read_text())]
+
+
+def source_of(trajectory: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the agent's last call has heard and said: what a user says after it, no call carries."""
+    last = max(number for number, message in enumerate(trajectory) if message["role"] == "assistant")
+    return [{name: value for name, value in message.items() if name != "name"} for message in trajectory[: last + 1]]
+
+
+def test_all_trajectories_come_out_as_they_were(trajectories):
+    for trajectory in trajectories:
+        finding = conversation_of(material_of(*replayed(trajectory)))
+        assert finding.status is SampleStatus.COMPLETE, finding.gaps
+        assert said_in(finding.content) == source_of(trajectory)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_says_the_same(form, trajectories):
+    for trajectory in trajectories[::10]:
+        finding = conversation_of(material_of(*replayed(trajectory, form)))
+        assert finding.status is SampleStatus.COMPLETE, finding.gaps
+        assert said_in(finding.content) == source_of(trajectory)
+
+
+def test_each_tool_run_stands_with_the_call_that_asked_for_it(trajectories):
+    for trajectory in trajectories:
+        spans = replayed(trajectory)
+        content = conversation_of(material_of(*spans)).content
+        runs = [
+            (part["id"], part["run"] is not None)
+            for message in content["conversations"][0]["messages"]
+            for part in message["parts"]
+            if part["type"] == "tool_call"
+        ]
+        answered = {message["tool_call_id"] for message in trajectory if message["role"] == "tool"}
+        assert runs == [(identity, identity in answered) for identity, _ in runs]
+        assert content["toolRuns"] == []
