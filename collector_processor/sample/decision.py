@@ -11,7 +11,8 @@ thresholds of its revisions. It is kept by revision n exactly where u < max(p1, 
 probability. It can be had without memory of revisions that kept nothing: what is kept for the first time at
 revision n has p1, …, p(n-1) ≤ u < pn, so pn is the maximum; and what was kept before carries the maximum so far in its
 record, to be compared with pn. This needs revisions that come whatever u is. Late facts do. A person's correction may
-not (people correct what they look at, and they look at samples), so a correction decides nothing.
+not (people correct what they look at, and they look at samples), so a correction decides nothing. One thing is left
+out: what a sample cost has its small share in the budget's threshold by which a later revision of it is decided.
 """
 
 from __future__ import annotations

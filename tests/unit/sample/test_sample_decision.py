@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.sampled import UNTIMED, config, copies, identity, kept_before, record
 
-from collector_processor.model.record import FacetSampling, Outcome
+from collector_processor.model.record import FacetSampling, Outcome, point_id
 from collector_processor.model.sampling import Facet, SamplingState
 from collector_processor.sample import Sampler, default_document, with_decision
 from collector_processor.sample.draw import RANGE, Draw, hashed, stratum_of
@@ -108,6 +109,17 @@ def test_other_processes_draw_and_hash_the_same():
 def test_another_seed_draws_anew():
     first, second = ({n for n in range(10_000) if Draw(seed)(identity(n)) < RANGE // 10} for seed in ("a", "b"))
     assert len(first & second) == pytest.approx(100, abs=40), "a tenth of a tenth"
+
+
+def test_the_draw_knows_nothing_of_what_a_head_sampler_did():
+    """Its randomness is the end of the trace id: among traces that a head sampler keeps, a tenth is a tenth."""
+    drawn, rng = Draw("otel-benchmark"), random.Random(1)
+    kept: list[bool] = []
+    while len(kept) < 10_000:
+        trace = rng.randbytes(16)
+        if trace[-7] >= 0xE0:
+            kept.append(drawn(point_id(trace, trace[:8])) < RANGE // 10)
+    assert sum(kept) == pytest.approx(1000, abs=4 * 30)
 
 
 def test_names_can_not_be_confused():
