@@ -225,6 +225,7 @@ class Monitor:
             ),
             collection=self._collection(figures, latest),
             equations=tuple(equations),
+            waiting=self._waiting(),
             privacy=self._privacy(),
             halted=self._halted(),
             forward=self._forward(),
@@ -252,6 +253,19 @@ class Monitor:
             else None,
             storage_growth_rate_bytes_per_day=_per_day(self._database_bytes),
             **seen,
+        )
+
+    def _waiting(self) -> report.Waiting | None:
+        settings = self._processor.settings
+        if self._figures is None:
+            return None
+        waiting = self._figures.waiting
+        return report.Waiting(
+            facts=waiting.facts,
+            evaluations=waiting.evaluations,
+            max_facts=settings.max_waiting,
+            oldest_seconds=None if waiting.since is None else time.time() - waiting.since.timestamp(),
+            max_seconds=settings.max_waiting_age,
         )
 
     def _privacy(self) -> report.Privacy | None:

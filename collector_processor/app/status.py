@@ -60,6 +60,16 @@ class Database(Part, frozen=True, kw_only=True):
     maintenance: Maintenance = Maintenance()
 
 
+class Waiting(Part, frozen=True, kw_only=True):
+    """Facts in the database that came before their task: evaluations and orphans, within bounds of number and age."""
+
+    facts: int
+    evaluations: int
+    max_facts: int
+    oldest_seconds: float | None
+    max_seconds: float
+
+
 class Equation(Part, frozen=True, kw_only=True):
     """`total` = sum of `terms`, over spans or records: every one of them is in exactly one place."""
 
@@ -146,6 +156,7 @@ class Status(Part, frozen=True, kw_only=True):
     database: Database
     collection: Collection
     equations: tuple[Equation, ...]
+    waiting: Waiting | None = None
     privacy: Privacy | None = None
     halted: tuple[Halted, ...] = ()
     forward: Forward | None = None
@@ -182,6 +193,9 @@ def as_metrics(status: Status) -> Snapshot:
         metric.STORAGE_GROWTH_RATE: collection.storage_growth_rate_bytes_per_day,
     }
     values: dict[Family, Any] = {family: number for family, number in numbers.items() if number is not None}
+    if (waiting := status.waiting) is not None:
+        values[metric.WAITING_FACTS] = waiting.facts
+        values[metric.OLDEST_WAITING] = waiting.oldest_seconds or 0.0
     if (privacy := status.privacy) is not None:
         values[metric.PRIVACY_TEXTS] = privacy.texts
         values[metric.PRIVACY_REPLACED] = {(name,): count for name, count in privacy.replaced.items()}

@@ -1,14 +1,14 @@
-"""Maintenance while the processor runs: statistics and quality are settled every minute, old records go every hour.
+"""Maintenance while the processor runs: every minute statistics and quality are settled, every hour old records go.
 
-Neither is ever waited for. What fails is logged, shown in the status, and tried again the next time; of several
-processors on one database one does it.
+What waits for its task is kept within its bounds every minute. Neither is ever waited for. What fails is logged, shown
+in the status, and tried again the next time; of several processors on one database one does it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from collector_processor.app.access import lifetimes
@@ -17,6 +17,7 @@ from collector_processor.app.quality import QualityKeeper
 from collector_processor.config import Settings
 from collector_processor.errors import BenchmarkError
 from collector_processor.store.maintenance import Retired, retire, settle
+from collector_processor.store.waiting import bound_waiting
 from collector_processor.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -35,6 +36,7 @@ class Upkeep:
 
     def __init__(self, settings: Settings, database: DatabaseKeeper) -> None:
         self.quality = QualityKeeper(settings)
+        self._settings = settings
         self._lifetimes = lifetimes(settings)
         self._database = database
         self._retire_at = 0.0
@@ -57,11 +59,17 @@ class Upkeep:
             await self._maintain()
             await asyncio.sleep(SETTLE_EVERY)
 
+    async def _bound_waiting(self, url: str) -> None:
+        before = datetime.now(UTC) - timedelta(seconds=self._settings.max_waiting_age)
+        if gone := await bound_waiting(url, before=before, most=self._settings.max_waiting):
+            log.warning("maintenance: facts have waited for their task in vain", facts=gone)
+
     async def _maintain(self) -> None:
         url = self._database.url
         assert url is not None, "a database that is ready has been reached"
         try:
             await settle(url)
+            await self._bound_waiting(url)
             await self.quality.tend(url, datetime.now(UTC))
             if time.monotonic() >= self._retire_at:
                 retired = await retire(url, self._lifetimes, datetime.now(UTC))

@@ -99,6 +99,9 @@ def _lines(status: Status) -> list[str]:
     ]
     if status.collection.total_data_points is not None:
         rows.append(("stored", f"{status.collection.total_data_points} data points"))
+    if (waiting := status.waiting) is not None and waiting.facts:
+        told = f"{waiting.facts} facts without their task, {waiting.evaluations} evaluations among them"
+        rows.append(("waiting", told + _oldest(waiting.oldest_seconds)))
     if (privacy := status.privacy) is not None:
         done = {"replaced": privacy.replaced, "withheld": privacy.withheld}
         counted = [f"{what} {_counts(by_name)}" for what, by_name in done.items() if by_name]

@@ -120,6 +120,14 @@ class Settings:
     foreign_timeout: float = _setting(
         values.duration("1s", "365d"), "10m", "how long traces without any task are kept after their last span"
     )
+    max_waiting_age: float = _setting(
+        values.duration("1h", "3650d"),
+        "30d",
+        "how long evaluations and orphans wait in the database for their task; then they go, and are counted",
+    )
+    max_waiting: int = _setting(
+        values.count(1, 100_000_000), "100000", "so many of them wait at most; above, the oldest go first"
+    )
     max_task_spans: int = _setting(
         values.count(1, 10_000_000), "10000", "spans kept of one task; more are shed, foreign ones first, and counted"
     )

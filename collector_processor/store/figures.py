@@ -29,6 +29,14 @@ class Upkeep(NamedTuple):
     retired_at: datetime | None
 
 
+class Waiting(NamedTuple):
+    """Facts in the database whose task is unknown, evaluations among them, and since when the oldest waits."""
+
+    facts: int
+    evaluations: int
+    since: datetime | None
+
+
 class Figures(NamedTuple):
     """Read in one snapshot. `collection` has the names of the seed's CollectionMetrics."""
 
@@ -36,6 +44,7 @@ class Figures(NamedTuple):
     collection: dict[str, Any]
     database_bytes: int
     upkeep: Upkeep
+    waiting: Waiting
 
 
 async def read_figures(database: Database) -> Figures:
@@ -49,4 +58,5 @@ async def read_figures(database: Database) -> Figures:
         found[name] = tuple(found[name] or ())
     database_bytes = found.pop("database_bytes")
     upkeep = Upkeep(*(found.pop(name) for name in Upkeep._fields))
-    return Figures(ledger, found, database_bytes, upkeep)
+    waiting = Waiting(*(found.pop(f"waiting_{name}") for name in Waiting._fields))
+    return Figures(ledger, found, database_bytes, upkeep, waiting)

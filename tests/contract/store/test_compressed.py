@@ -51,6 +51,24 @@ def test_an_orphan_joins_a_compressed_record_by_its_task(run, store, rows, compr
     assert rows("SELECT task_id FROM benchmark.data_points WHERE revision = 2") == [{"task_id": "t-3"}]
 
 
+@pytest.mark.parametrize("by", ["span", "link", "task"])
+def test_a_log_record_or_a_linked_span_finds_a_compressed_record(run, store, rows, compressed, by):
+    """Days after its task an evaluation has no other way than through the database."""
+    said = {"overall_score": 0.25, "start": NOON + 30 * 24 * HOUR, "task_id": None}
+    if by == "span":
+        fact = evaluation(3, 4, **said, fact_id=f"{77:048x}", logged=True, parent_span_id=f"{4:016x}")
+    elif by == "link":
+        fact = evaluation(90, 9, **said, parent=None, links=(f"{3:032x}{1:016x}",))
+    else:
+        fact = evaluation(90, 9, **said | {"task_id": "t-3"}, parent=None)
+    assert counts(run(store.apply(batch(lost(fact))))) == {"in_points": 1, "revised": 1}
+    found = rows("SELECT task_id, overall_score FROM benchmark.data_points WHERE revision = 2")
+    assert [tuple(row.values()) for row in found] == [("t-3", 0.25)]
+    history = rows("SELECT overall_score, is_current FROM benchmark.evaluations WHERE task_id = 't-3' ORDER BY 1")
+    assert [tuple(row.values()) for row in history] == [(0.25, True), (0.75, False)]
+    assert_balanced(rows)
+
+
 def test_a_task_of_a_compressed_time_is_stored(run, store, rows, compressed):
     assert counts(run(store.apply(batch(closed(whole(50, task_id="new", start=NOON + 4 * HOUR))))))["in_points"] == 5
     assert len(rows("SELECT FROM benchmark.data_points WHERE task_id = 'new'")) == 1

@@ -34,6 +34,14 @@ complexities AS (
         GROUP BY complexity
     ) AS counted
 ),
+waiting AS (
+    SELECT count(*) AS facts, count(*) FILTER (WHERE kind = 'evaluation') AS evaluations, min(since) AS since
+    FROM (
+        SELECT kind, waiting_since AS since FROM benchmark_data.strays WHERE id IS NULL
+        UNION ALL
+        SELECT NULL, since FROM benchmark_data.awaited
+    ) AS each
+),
 recent AS (
     SELECT avg((record #>> '{provenance,overheadMs}')::double precision) AS overhead
     FROM (SELECT record FROM benchmark_data.points ORDER BY timestamp DESC LIMIT 200) AS latest
@@ -60,6 +68,9 @@ SELECT
     recent.overhead AS avg_collection_latency_ms,
     pg_database_size(current_database()) AS database_bytes,
     (SELECT count(DISTINCT hour) FROM benchmark_data.stale_hours WHERE hour >= maintenance.horizon) AS stale_hours,
+    waiting.facts AS waiting_facts,
+    waiting.evaluations AS waiting_evaluations,
+    waiting.since AS waiting_since,
     maintenance.settled_at,
     maintenance.retired_at
-FROM ledger, keys, day, complexities, recent, benchmark_data.maintenance;
+FROM ledger, keys, day, complexities, waiting, recent, benchmark_data.maintenance;
