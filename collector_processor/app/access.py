@@ -55,6 +55,7 @@ __all__ = [
     "migrate",
     "open_psql",
     "opened",
+    "protector",
     "query",
     "review",
     "running_url",
@@ -130,15 +131,19 @@ def review(url: str, settings: Settings, decide: Callable[[Quarantine], Awaitabl
     return _ask(url, lambda database: decide(Quarantine(database, pipeline.revise, unite)))
 
 
+def protector(settings: Settings) -> Protector:
+    """What redacts corrections, for as many records as there are. Raises ConfigError."""
+    return protector_of(settings.tenant_key, privacy_keys(settings))
+
+
 async def correct(
-    quarantine: Quarantine, id_: UUID, patch: JsonPatch, *, author: str, reason: str, settings: Settings
+    quarantine: Quarantine, id_: UUID, patch: JsonPatch, *, author: str, reason: str, protector: Protector
 ) -> BenchmarkDataPoint:
     """Correct a record now, with what stands in the patch and the reason redacted as the record's own texts are.
 
-    Raises CorrectionError where the patch doesn't fit the record or can't be searched, StoreError, ConfigError.
+    Raises CorrectionError where the patch doesn't fit the record or can't be searched, StoreError.
     """
     record = await quarantine.show(id_)
-    protector = protector_of(settings.tenant_key, privacy_keys(settings))
     patch, reason = protector.correction(patch, reason, record.tenant_id)
     corrections.correct(record, patch)
     return await quarantine.correct(id_, patch, author=author, reason=reason, time=to_text(time.time_ns()))

@@ -14,7 +14,7 @@ import msgspec
 from collector_processor.app.access import opened
 from collector_processor.app.control import ask
 from collector_processor.app.front import Front
-from collector_processor.app.privacy import keyring_of, privacy_keys
+from collector_processor.app.privacy import keyring_of, privacy_keys, written_reason
 from collector_processor.app.subject import Subject
 from collector_processor.app.withdrawal import Withdrawn
 from collector_processor.config import PREFIX, Settings
@@ -83,7 +83,10 @@ def carry_out(settings: Settings, order: Order) -> Done:
             f"{PREFIX}PRIVACY is off: users are found by pseudonyms, which need its keys; erase by --task or --tenant"
         )
     subject = subject_of(settings, order.kind, order.value)
+    order = order._replace(reason=written_reason(settings, order.reason, order.value))
     with opened(settings) as url:
+        # What goes from the journal needs its tombstones: without a database nothing may go.
+        asyncio.run(_reach(url))
         withdrawn = _withdraw(settings, subject, order)
         return asyncio.run(_erase(url, settings, keys, order, withdrawn))
 
@@ -107,6 +110,11 @@ async def _withdraw_alone(settings: Settings, subject: Subject, *, dry: bool) ->
         await front.stop()
 
 
+async def _reach(url: str) -> None:
+    async with Database(url, application_name="otel-benchmark erase") as database:
+        await tenants(database)
+
+
 async def _erase(url: str, settings: Settings, keys: PrivacyKeys | None, order: Order, withdrawn: Withdrawn) -> Done:
     async with Database(url, application_name="otel-benchmark erase") as database:
         keyring = keyring_of(keys)
@@ -115,7 +123,8 @@ async def _erase(url: str, settings: Settings, keys: PrivacyKeys | None, order: 
             marks, known_as = Marks(tenants=hashes), hashes[0]
         elif order.kind is Kind.TASK:
             names = _task_ids(order.value, keys)
-            marks, known_as = Marks(task_ids=names), _named(names[0], order.value)
+            marks = Marks(task_ids=names)
+            known_as = keyring.pseudonym(order.value, Category.ID, None) if keyring else erased_name(order.value)
         else:
             assert keyring is not None
             marks = Marks(pseudonyms=_pseudonyms(order.value, keyring, await tenants(database)))
@@ -160,11 +169,6 @@ def _task_ids(task_id: str, keys: PrivacyKeys | None) -> list[str]:
         names[redactor.texts((Text(a.TASK_ID, task_id),), None).values[0]] = None
     names[task_id] = None
     return [*names]
-
-
-def _named(stored: str, task_id: str) -> str:
-    """What may be written down of a task's id: its pseudonym where it has one, else a hash, as tombstones have it."""
-    return stored if stored != task_id else erased_name(task_id)
 
 
 def _pseudonyms(user: str, keyring: Keyring, known_tenants: list[str]) -> list[str]:

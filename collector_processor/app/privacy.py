@@ -17,7 +17,7 @@ from collector_processor.config import PREFIX, Settings
 from collector_processor.config.values import KEYS
 from collector_processor.errors import ConfigError
 from collector_processor.guard import Protector
-from collector_processor.guard.privacy import Keyring
+from collector_processor.guard.privacy import Detector, Keyring, Redactor, Text
 from collector_processor.model.stages import PrivacyKeys
 
 FILE_NAME: Final = "privacy.keys"
@@ -59,6 +59,17 @@ def keyring_of(keys: PrivacyKeys | None) -> Keyring | None:
 def protector_of(tenant_key: bytes | None, keys: PrivacyKeys | None) -> Protector:
     """What redacts in this process, for one thread; compiling its patterns takes half a second. Raises ConfigError."""
     return Protector(tenant_key, keyring_of(keys))
+
+
+def written_reason(settings: Settings, reason: str, *names: str) -> str:
+    """A person's reason as it may be stored, for he may name somebody in it; `names` are told apart from other words.
+
+    Raises ConfigError.
+    """
+    keyring = keyring_of(privacy_keys(settings)) if reason else None
+    if keyring is None:
+        return reason
+    return Redactor(keyring, Detector()).texts((Text("reason", reason),), None, names).values[0]
 
 
 def _make(path: Path) -> None:

@@ -11,7 +11,7 @@ from functools import partial
 from collector_processor.app.access import opened
 from collector_processor.app.control import ask
 from collector_processor.app.pipeline import Pipeline, fold_settings, gate_settings
-from collector_processor.app.privacy import privacy_keys, protector_of
+from collector_processor.app.privacy import privacy_keys, protector_of, written_reason
 from collector_processor.config import PREFIX, Settings
 from collector_processor.errors import ConfigError, NotRunningError
 from collector_processor.guard.rescan import Rescan, condemn
@@ -66,6 +66,7 @@ def halts(settings: Settings) -> list[Halt]:
 
 def resume(settings: Settings, source: str, *, author: str, reason: str) -> None:
     """Let a source's tasks be stored again. Raises BenchmarkError."""
+    reason = written_reason(settings, reason)
 
     async def work(url: str) -> None:
         async with Database(url, application_name="otel-benchmark privacy") as database:

@@ -72,13 +72,13 @@ def _add_decision(parser: argparse.ArgumentParser) -> None:
 def _correct(options: argparse.Namespace) -> int:
     from collector_processor.app import access
 
-    patch, settings = _read_patch(options.patch), load_settings(options)
-    return _decide(
-        options,
-        "correct",
-        lambda quarantine, id_, **who: access.correct(quarantine, id_, patch, settings=settings, **who),
-        everywhere=True,
-    )
+    patch, protector = _read_patch(options.patch), access.protector(load_settings(options))
+
+    def decide(quarantine: Quarantine, id_: uuid.UUID, *, author: str, **_: str) -> Awaitable[BenchmarkDataPoint]:
+        # The reason becomes part of the record, and has the pseudonyms of its tenant.
+        return access.correct(quarantine, id_, patch, author=author, reason=options.reason, protector=protector)
+
+    return _decide(options, "correct", decide, everywhere=True)
 
 
 def _revalidate(options: argparse.Namespace) -> int:
@@ -102,10 +102,12 @@ def _decide(
     *,
     everywhere: bool = False,
 ) -> int:
-    """Decide about records one after the other, each in a transaction of its own.
+    """Decide about records one after the other, each in a transaction of its own, all for one reason.
 
     Filters choose in quarantine, `everywhere` also among accepted and released records.
     """
+    from collector_processor.app.privacy import written_reason
+
     if bool(options.ids) == is_filtered(options):
         options.refuse("name records by their ids, or choose them by filters such as --gate")
     ids: Sequence[uuid.UUID] = options.ids
@@ -118,7 +120,7 @@ def _decide(
         ids = [record.id for record in found]
         if ids:
             _confirm(options, f"{action} {_count(ids)}")
-    who = {"author": author_of(options), "reason": options.reason}
+    who = {"author": author_of(options), "reason": written_reason(load_settings(options), options.reason)}
 
     async def decide_all(quarantine: Quarantine) -> list[_Outcome]:
         outcomes = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -178,6 +179,33 @@ def test_what_is_sealed_while_the_database_is_away_is_refused_when_it_is_stored(
         assert WORD not in everything(processor)
         assert processor.terms("database spans")["erased"] == 5
         processor.assert_balanced()
+
+
+def test_a_reason_may_name_the_person_and_is_stored_without_the_name(processor: Processor) -> None:
+    said = f"{PERSON} (mia.li@corp.com) asked"
+    ran = processor.run("erase", "--user", PERSON, "--yes", "--author", "ada", "--reason", said)
+    assert ran.returncode == 0, ran.stderr
+    (row,) = processor.rows("SELECT reason FROM erasures")
+    assert re.fullmatch(r"<NAME:k1:\w{16}> \(<EMAIL:k1:\w{16}>\) asked", row["reason"])
+    mine = own(*spans())
+    processor.send(*mine.spans)
+    processor.settle()
+    (record,) = processor.rows("SELECT id FROM data_points")
+    discarded = ("quarantine", "discard", str(record["id"]), "--author", "ada", "--reason", "for mia.li@corp.com")
+    assert processor.run(*discarded).returncode == 0
+    assert "mia.li" not in everything(processor)
+
+
+def test_nothing_goes_from_the_journal_while_the_database_can_not_keep_a_tombstone(
+    make: Callable[..., Processor],
+) -> None:
+    mine = own(*spans())
+    with make(DATABASE_URL="postgresql://127.0.0.1:1/nowhere", DRAIN_TIMEOUT="100ms") as away:
+        away.send(*mine.spans[1:])
+        ran = away.run("erase", "--task", mine.task_id, "--yes", "--author", "ada")
+        assert ran.returncode == 1
+        assert "connection" in ran.stderr
+        assert away.status().place.open_spans == 4
 
 
 def test_what_can_not_be_done_is_said(make: Callable[..., Processor]) -> None:
