@@ -43,9 +43,10 @@ async def refuse(
         number = numbers.get(erased_name(stray.fact.task_id)) if stray.fact.task_id else None
         if number is None:
             left.append(stray)
-        elif weight(stray.fact):
+            continue
+        refused += weight(stray.fact)
+        if stray.fact.fact_id == stray.fact.trace_id + stray.fact.span_id:  # a span, on which others may hang
             tombstones.setdefault(number, []).append(Awaited(stray.key, stray.fact.task_id))
-            refused += 1
     for number, gone in tombstones.items():
         await bury_ahead(connection, number, gone)
         await _erase_awaited(connection, number, [point_id(*each.key) for each in gone])
