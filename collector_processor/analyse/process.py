@@ -53,14 +53,15 @@ def serve(
     memory_bytes: int,
     source: BinaryIO,
     sink: BinaryIO,
+    alarm_seconds: float = ALARM_SECONDS,
 ) -> None:
-    """Answer until the input ends."""
+    """Answer until the input ends; a work may take `alarm_seconds` longer than its time before the kernel steps in."""
     _limit_memory(memory_bytes)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     write(sink, UP)
     while (message := read(source)) is not None:
         job = _decode_job(message)
-        signal.setitimer(signal.ITIMER_REAL, job.seconds + ALARM_SECONDS)
+        signal.setitimer(signal.ITIMER_REAL, job.seconds + alarm_seconds)
         sample = examine(job.work, analysers, clean, max_bytes)
         signal.setitimer(signal.ITIMER_REAL, 0)
         write(sink, encode(sample))

@@ -54,4 +54,5 @@ if __name__ == "__main__":
         memory_bytes=MEMORY,
         source=sys.stdin.buffer,
         sink=sink,
+        alarm_seconds=0.1 if begin == b"impatient" else process.ALARM_SECONDS,
     )

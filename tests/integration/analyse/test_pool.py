@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import subprocess
 import sys
 from contextlib import asynccontextmanager
 from functools import wraps
@@ -15,6 +17,7 @@ from support.analysis import work_of
 from support.lifecycle import task
 
 from collector_processor.analyse.pool import Asking, Limits, Pool
+from collector_processor.analyse.process import LENGTH, Job, encode
 from collector_processor.errors import AnalysisError
 from collector_processor.model.samples import Sample, SampleReason, SampleStatus
 from collector_processor.model.sampling import Facet
@@ -73,7 +76,7 @@ async def test_several_processes_work_at_once():
 
 @in_loop
 async def test_an_endless_loop_is_ended_and_costs_one_sample():
-    async with pool(seconds=1.0) as analysts:
+    async with pool(seconds=3.0) as analysts:
         before = await analysts.analyse(work())
         assert why(await analysts.analyse(work(Facet.AST))) == (SampleStatus.FAILED, SampleReason.TIMED_OUT)
         after = await analysts.analyse(work())
@@ -142,3 +145,13 @@ async def test_requests_to_a_model_are_granted_within_the_hours_budget():
         assert why(await analysts.analyse(work(Facet.JUDGE))) == (SampleStatus.FAILED, SampleReason.CRASHED)
         await analysts.analyse(work(Facet.JUDGE))  # nobody knows what one that dies has used: all that it was granted
         assert why(await analysts.analyse(work(Facet.JUDGE))) == (SampleStatus.SHED, SampleReason.BUDGET)
+
+
+def test_a_process_whose_pool_is_gone_ends_itself():
+    """Nobody is there to end it, and its analyser never does."""
+    with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as left_alone:
+        assert left_alone.stdin is not None
+        for message in (b"impatient", encode(Job(work(Facet.AST), 1.0))):
+            left_alone.stdin.write(LENGTH.pack(len(message)) + message)
+        left_alone.stdin.close()
+        assert left_alone.wait(30) == -signal.SIGALRM
