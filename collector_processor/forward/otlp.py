@@ -28,7 +28,10 @@ CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 10.0
 MAX_ANSWER_BYTES: Final = 64 * 1024
 MAX_WORDS: Final = 200
-"""Characters of a backend's own words that are repeated."""
+"""Characters of a backend's own words that are repeated, without what our headers hold."""
+_MASK: Final = "***"
+_LEAST_SECRET: Final = 8
+"""Shorter words of a header are no secrets, and occur by chance."""
 
 _RETRYABLE: Final = frozenset(
     {
@@ -96,6 +99,7 @@ class GrpcExporter:
         else:
             self._channel = grpc.aio.insecure_channel(target, options)
         self._metadata = tuple((name.lower(), value) for name, value in backend.headers.items())
+        self._secrets = _secrets(backend.headers)
         # Bytes go as they are; the stubs know no call without serializers.
         self._export = self._channel.unary_unary(METHOD)  # type: ignore[call-arg]
 
@@ -108,9 +112,9 @@ class GrpcExporter:
             transient = error.code() in _RETRYABLE or (
                 error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and retry_after is not None
             )
-            words = f"{error.code().name}: {_words(error.details() or '')}"
+            words = f"{error.code().name}: {_words(error.details() or '', self._secrets)}"
             raise ForwardError(words, transient=transient, retry_after=retry_after) from error
-        return _read_answer(answer)
+        return _read_answer(answer, self._secrets)
 
     async def close(self) -> None:
         """See Exporter."""
@@ -135,6 +139,7 @@ class HttpExporter:
             cert_file=backend.cert_file,
             key_file=backend.key_file,
         )
+        self._secrets = _secrets(backend.headers)
         self._headers = {**backend.headers, "content-type": "application/x-protobuf"}
 
     async def export(self, body: bytes) -> Answer:
@@ -152,9 +157,9 @@ class HttpExporter:
                 response.close()  # the rest of a long answer is not worth the connection
             response.release_conn()
         except urllib3.exceptions.HTTPError as error:
-            raise ForwardError(_words(str(error)), transient=True) from error
+            raise ForwardError(_words(str(error), self._secrets), transient=True) from error
         if 200 <= status < 300:
-            return _read_answer(content)
+            return _read_answer(content, self._secrets)
         raise ForwardError(f"HTTP {status}", transient=status in _RETRYABLE_HTTP, retry_after=retry_after)
 
     async def close(self) -> None:
@@ -162,12 +167,12 @@ class HttpExporter:
         self._pool.clear()
 
 
-def _read_answer(content: bytes) -> Answer:
+def _read_answer(content: bytes, secrets: Sequence[str]) -> Answer:
     try:
         partial = ExportTraceServiceResponse.FromString(content).partial_success
     except DecodeError:
         return Answer()  # it was taken; what a backend adds to that is its own affair
-    return Answer(max(0, partial.rejected_spans), _words(partial.error_message))
+    return Answer(max(0, partial.rejected_spans), _words(partial.error_message, secrets))
 
 
 def _retry_info(error: grpc.aio.AioRpcError) -> float | None:
@@ -206,5 +211,13 @@ def _read(path: str | None) -> bytes | None:
         raise ForwardError(f"{path} can't be read: {error.strerror}", transient=False) from error
 
 
-def _words(text: str) -> str:
+def _secrets(headers: Mapping[str, str]) -> list[str]:
+    """What a backend may repeat of our headers when it refuses them, the longest first."""
+    found = {word for value in headers.values() for word in (value, *value.split()) if len(word) >= _LEAST_SECRET}
+    return sorted(found, key=len, reverse=True)
+
+
+def _words(text: str, secrets: Sequence[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, _MASK)
     return " ".join(text.split())[:MAX_WORDS]

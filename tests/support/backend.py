@@ -36,6 +36,8 @@ class Reply(NamedTuple):
     after: float = 0.0
     bare: bool = False
     """Without the RetryInfo."""
+    words: str = "as told"
+    """Of a refusal by gRPC, and of spans that are not taken."""
 
 
 WELL = Reply()
@@ -123,7 +125,7 @@ def _answer(reply: Reply) -> bytes:
     answer = ExportTraceServiceResponse()
     if reply.rejected:
         answer.partial_success.rejected_spans = reply.rejected
-        answer.partial_success.error_message = "not these"
+        answer.partial_success.error_message = reply.words
     return answer.SerializeToString()
 
 
@@ -149,7 +151,7 @@ def _grpc(running: Backend, tls: Tls | None, port: int) -> Iterator[int]:
             status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
             context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
         if reply.code is not grpc.StatusCode.OK:
-            context.abort(reply.code, "as told")
+            context.abort(reply.code, reply.words)
         return _answer(reply)
 
     class Handlers(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in its stubs only

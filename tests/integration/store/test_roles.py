@@ -3,18 +3,67 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
+from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import conninfo
 from support.facts import batch, many
 from support.postgres import temporary_database
 from support.store import opened
 
+VIEWS = (
+    *("agent_statistics", "agent_statistics_daily", "data_points", "deep_samples", "erased_records", "erasures"),
+    *("evaluations", "exportable", "failed_gates", "gate_results", "orphans", "outlier_bounds", "quarantine"),
+    *("routing_decisions", "task_executions", "tool_calls", "turns"),
+)
 TABLES = (
     *("points", "point_keys", "awaited", "strays", "batches", "deep_samples", "audit", "schema_migrations"),
     *("hourly_statistics", "daily_statistics", "hourly_latencies", "daily_latencies", "stale_hours", "maintenance"),
     *("hourly_checks", "hourly_failures", "hourly_measures", "gates", "outlier_bounds"),
 )
+
+
+PRIVILEGES = (Path(__file__).parent / "privileges.sql").read_text(encoding="utf-8")
+
+# Kind and name of everything, and what may be done with it. `TEMPORARY` and `public` are the server's own gift to all.
+EVERYBODY = {
+    ("database", "ours"): "CONNECT TEMPORARY",
+    ("schema", "public"): "USAGE",
+}
+READER = {
+    ("schema", "benchmark"): "USAGE",
+    **dict.fromkeys((("view", f"benchmark.{name}") for name in VIEWS), "SELECT"),
+    # Called by views; without a right to their schema nobody calls them by name.
+    ("routine", "benchmark_data.hour_of(timestamp with time zone)"): "EXECUTE",
+    ("routine", "benchmark_data.bounded(double precision)"): "EXECUTE",
+    ("routine", "benchmark_data.label(text)"): "EXECUTE",
+    ("routine", "benchmark_data.latency_bucket(double precision)"): "EXECUTE",
+    ("routine", "benchmark_data.latency_of_bucket(integer)"): "EXECUTE",
+    ("definer", "benchmark_data.checks_of_hour(timestamp with time zone)"): "EXECUTE",
+    ("definer", "benchmark_data.failures_of_hour(timestamp with time zone)"): "EXECUTE",
+    ("definer", "benchmark_data.latencies_of_hour(timestamp with time zone)"): "EXECUTE",
+    ("definer", "benchmark_data.statistics_of_hour(timestamp with time zone)"): "EXECUTE",
+}
+WRITER = {
+    ("schema", "benchmark_data"): "USAGE",
+    **dict.fromkeys(
+        (("table", f"benchmark_data.{name}") for name in ("points", "point_keys", "awaited", "strays", "deep_samples")),
+        "DELETE INSERT SELECT UPDATE",
+    ),
+    ("table", "benchmark_data.batches"): "INSERT SELECT UPDATE",
+    ("table", "benchmark_data.audit"): "INSERT SELECT",
+    ("column", "benchmark_data.audit.patch"): "UPDATE",
+    ("table", "benchmark_data.erasures"): "INSERT SELECT",
+    ("column", "benchmark_data.erasures.removed"): "UPDATE",
+    ("table", "benchmark_data.privacy_halts"): "DELETE INSERT SELECT",
+    ("table", "benchmark_data.stale_hours"): "INSERT",
+    ("routine", "benchmark_data.hour_of(timestamp with time zone)"): "EXECUTE",
+    ("routine", "benchmark_data.erased_name(text)"): "EXECUTE",
+    ("routine", "benchmark_data.mentions(text,text[])"): "EXECUTE",
+    ("routine", "benchmark_data.severities_of(jsonb)"): "EXECUTE",
+}
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +86,63 @@ def as_role(postgres_server, migrated):
         yield execute
 
 
-def test_the_reader_reads_every_view(as_role, rows):
-    views = [
-        row["table_name"]
-        for row in rows("SELECT table_name FROM information_schema.views WHERE table_schema = 'benchmark'")
-    ]
-    assert len(views) == 17
-    for view in views:
+@pytest.mark.parametrize(("role", "may"), [("benchmark_reader", READER), ("benchmark_writer", WRITER)])
+def test_all_that_a_role_may_do(rows, role, may):
+    """What stands here is everything, also what PUBLIC may do: a new table or function is neither's until granted."""
+    found = {(row["kind"], row["name"]): row["rights"] for row in rows(PRIVILEGES, {"role": role})}
+    assert found == EVERYBODY | may
+
+
+@pytest.mark.parametrize("role", ["benchmark_reader", "benchmark_writer"])
+def test_a_role_has_no_power_over_the_server(rows, role):
+    (attributes,) = rows("SELECT * FROM pg_roles WHERE rolname = %(role)s", {"role": role})
+    powers = ("rolsuper", "rolcreaterole", "rolcreatedb", "rolcanlogin", "rolreplication", "rolbypassrls")
+    assert [power for power in powers if attributes[power]] == []
+
+
+def test_what_runs_as_the_owner_looks_names_up_nowhere_else(rows):
+    definers = rows("SELECT oid::regprocedure::text AS name, proconfig FROM pg_proc WHERE prosecdef")
+    assert len(definers) == 5
+    for each in definers:
+        assert each["proconfig"] == ["search_path=pg_catalog, pg_temp"], each["name"]
+
+
+@pytest.fixture
+def log_in(postgres_server, migrated):
+    """A connection of somebody who was granted a role, as an analyst or a service of a customer's is."""
+    name = f"somebody_{uuid.uuid4().hex}"
+    with (
+        temporary_database(postgres_server, template=migrated) as url,
+        psycopg.connect(postgres_server.superuser_url, autocommit=True) as server,
+    ):
+
+        def connect(role):
+            server.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{name}' IN ROLE {role}")
+            return psycopg.connect(conninfo.make_conninfo(url, user=name, password=name), autocommit=True)
+
+        yield connect
+        server.execute(f"DROP ROLE {name}")
+
+
+@pytest.mark.parametrize(
+    ("role", "other"), [("benchmark_reader", "benchmark_writer"), ("benchmark_writer", "benchmark_reader")]
+)
+def test_who_logs_in_with_a_role_changes_into_no_other(log_in, role, other):
+    with log_in(role) as connection:
+        for wanted in (other, "benchmark_owner"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(f"SET ROLE {wanted}")
+        for program in (
+            "COPY (SELECT 1) TO PROGRAM 'true'",
+            "SELECT pg_read_file('PG_VERSION')",
+            "ALTER SYSTEM RESET ALL",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(program)
+
+
+def test_the_reader_reads_every_view(as_role):
+    for view in VIEWS:
         as_role("benchmark_reader", f"SELECT * FROM benchmark.{view}")
 
 
@@ -95,6 +194,15 @@ def test_the_reader_changes_nothing(as_role, statement):
         "DELETE FROM benchmark_data.audit",
         "UPDATE benchmark_data.audit SET author = 'x'",
         "SELECT * FROM benchmark.data_points",
+        "SELECT * FROM benchmark_data.statistics_of_hour(now())",
+        "SELECT * FROM benchmark_data.hourly_statistics",
+        "SELECT * FROM benchmark_data.stale_hours",
+        "SELECT * FROM benchmark_data.maintenance",
+        "SELECT * FROM benchmark_data.schema_migrations",
+        "SELECT * FROM benchmark_data.gates",
+        "ALTER FUNCTION benchmark_data.hour_of(timestamptz) RENAME TO x",
+        "REINDEX TABLE benchmark_data.points",
+        "CREATE SCHEMA mine",
     ],
 )
 def test_the_writer_neither_migrates_nor_forgets(as_role, statement):

@@ -121,6 +121,23 @@ def test_a_wrong_secret_is_named_but_never_shown(url: str) -> None:
     assert "s3cret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", [setting.name for setting in declared() if setting.secret])
+@pytest.mark.parametrize("source", ["environment", "file of its own", "configuration"])
+def test_no_secret_that_cannot_be_used_is_shown_from_wherever_it_comes(name: str, source: str, tmp_path: Path) -> None:
+    bad = "s3cr\t,"  # no form takes it
+    environ, configuration = env(**{name: bad}), None
+    if source == "file of its own":
+        (tmp_path / "secret").write_text(bad)
+        environ = env(**{f"{name}_file": str(tmp_path / "secret")})
+    elif source == "configuration":
+        configuration = tmp_path / "processor.toml"
+        configuration.write_text(f"{name} = {json.dumps(bad)}\n")
+        environ = {}
+    with pytest.raises(ConfigError, match=f"(?i){name}.*not shown") as caught:
+        load(environ, configuration)
+    assert "s3cr" not in str(caught.value)
+
+
 def test_all_that_is_wrong_is_said_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         load(env(grase="1s", workers="none", clock_skew="1"))

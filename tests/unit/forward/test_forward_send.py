@@ -169,7 +169,7 @@ def test_partial_success_is_counted(started):
     started.replies.append(Reply(rejected=2))
     tally, problem = run(started, 3)
     assert (tally.sent, dict(tally.dropped)) == (1, {Drop.REJECTED: 2})
-    assert problem == "spans were rejected: not these"
+    assert problem == "spans were rejected: as told"
 
 
 def test_a_backend_that_rejects_more_than_it_got(started):
