@@ -19,7 +19,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CODE := otel_benchmark collector_processor tests
 
-.PHONY: help demo demo-jaeger test servers check bench lock clean
+.PHONY: help demo demo-jaeger test servers check audit bench lock clean
 
 help: ## these words
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -36,11 +36,15 @@ test: $(READY) ## run all tests; those of a server that isn't there are skipped
 servers: $(READY) ## make the real servers that tests talk to (SERVERS=jaeger: one of them), once
 	PYTHONPATH=tests $(BIN)/python -m servers $(SERVERS)
 
-check: $(READY) ## lint, format, types, import rules
+check: $(READY) ## lint, format, types, import rules, known vulnerabilities
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	@$(MAKE) --no-print-directory audit
+
+audit: ## ask the package index for known vulnerabilities of the pinned versions; a skip where it knows none
+	@.ci/audit "$(PYTHON)" $(VENV)-audit
 
 bench: $(READY) ## measure speed and memory, as ratios in one run
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(BENCH)

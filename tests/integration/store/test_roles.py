@@ -21,7 +21,7 @@ VIEWS = (
 TABLES = (
     *("points", "point_keys", "awaited", "strays", "batches", "deep_samples", "audit", "schema_migrations"),
     *("hourly_statistics", "daily_statistics", "hourly_latencies", "daily_latencies", "stale_hours", "maintenance"),
-    *("hourly_checks", "hourly_failures", "hourly_measures", "gates", "outlier_bounds"),
+    *("hourly_checks", "hourly_failures", "hourly_measures", "gates", "outlier_bounds", "standing_erasures"),
 )
 
 
@@ -49,7 +49,10 @@ READER = {
 WRITER = {
     ("schema", "benchmark_data"): "USAGE",
     **dict.fromkeys(
-        (("table", f"benchmark_data.{name}") for name in ("points", "point_keys", "awaited", "strays", "deep_samples")),
+        (
+            ("table", f"benchmark_data.{name}")
+            for name in ("points", "point_keys", "awaited", "strays", "deep_samples", "standing_erasures")
+        ),
         "DELETE INSERT SELECT UPDATE",
     ),
     ("table", "benchmark_data.batches"): "INSERT SELECT UPDATE",
