@@ -113,9 +113,9 @@ async def erase(
         row = await (await connection.execute(statement("open_erasure"), request._asdict())).fetchone()
         assert row is not None
         number: int = row["number"]
-        await bury_ahead(connection, number, ahead)
-        if marks.task_ids:
+        if marks.task_ids:  # before any row is locked: writers that are waited for may need it
             await _refuse(connection, number, marks.task_ids)
+        await bury_ahead(connection, number, ahead)
         await _note(connection, number, journal)
     found = await find(database, marks)
     removed = Counter(journal)
