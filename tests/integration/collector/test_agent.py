@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import trustme
 from support.delivery import Traffic, answers, assert_delivered, do_tasks
 from support.lifecycle import execution, foreign, payload, route, span, task
 from support.processor import own, wait_until
@@ -34,6 +35,36 @@ def test_tasks_of_a_real_exporter_arrive_whole(agent, processor, protocol, compr
         assert processor.terms()["duplicate"] == 0
         agent.stop()
     assert "deprecated" not in agent.log
+
+
+def test_it_shows_a_certificate_and_a_token_where_the_processor_asks_for_them(new_collector, new_processor, tmp_path):
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    for name, subject in (("processor", "127.0.0.1"), ("agent", "agent@example.org")):
+        issued = authority.issue_cert(subject)
+        issued.cert_chain_pems[0].write_to_path(tmp_path / f"{name}.pem")
+        issued.private_key_pem.write_to_path(tmp_path / f"{name}.key")
+    (tmp_path / "tokens").write_text("a-token-that-is-long-enough")
+    processor = new_processor(
+        TLS_CERT_FILE=str(tmp_path / "processor.pem"),
+        TLS_KEY_FILE=str(tmp_path / "processor.key"),
+        TLS_CLIENT_CA_FILE=str(tmp_path / "ca.pem"),
+        TOKENS_FILE=str(tmp_path / "tokens"),
+    )
+    agent = new_collector(
+        "agent.yaml",
+        PROCESSOR=f"https://{processor.environment['COLLECTOR_PROCESSOR_OTLP_GRPC']}",
+        CA_FILE=str(tmp_path / "ca.pem"),
+        CERT_FILE=str(tmp_path / "agent.pem"),
+        KEY_FILE=str(tmp_path / "agent.key"),
+        AUTHORIZATION="Bearer a-token-that-is-long-enough",
+    )
+    with processor:
+        agent.start()
+        with agent.tracing("grpc", ARBITER) as provider:
+            done = do_tasks(provider, 5)
+        assert_delivered(agent, [processor], done)
+        agent.stop()
 
 
 def test_what_was_acknowledged_before_a_kill_comes_when_there_is_a_processor(agent, processor):

@@ -14,11 +14,11 @@ PROCESSORS = {
 
 
 def variables(configuration: str) -> dict[str, str]:
-    """The variables that a configuration reads, with their defaults; empty where it has none."""
+    """The variables that a configuration reads, with their defaults as the README shows them."""
     text = (CONFIGURATIONS / configuration).read_text(encoding="utf-8")
-    found = set(re.findall(r"\$\{env:(\w+)(?::-([^}]*))?\}", text))
+    found = set(re.findall(r"\$\{env:(\w+)(:-[^}]*)?\}", text))
     assert len(found) == len(dict(found)), "two defaults for one variable"
-    return dict(found)
+    return {name: shown(default) for name, default in found}
 
 
 @pytest.mark.parametrize("configuration", PROCESSORS)
@@ -36,9 +36,9 @@ def test_without_a_processor_it_is_refused_at_once(new_collector, configuration)
 
 @pytest.mark.parametrize("configuration", PROCESSORS)
 def test_unasked_it_listens_on_loopback_alone(configuration):
-    addresses = [default for default in variables(configuration).values() if re.search(r":\d+$", default)]
+    addresses = [default for default in variables(configuration).values() if re.search(r":\d+`$", default)]
     assert len(addresses) >= 3
-    assert all(address.startswith("127.0.0.1:") for address in addresses)
+    assert all(address.startswith("`127.0.0.1:") for address in addresses)
 
 
 @pytest.mark.parametrize("configuration", PROCESSORS)
@@ -52,11 +52,13 @@ def test_it_has_what_no_test_here_can_wait_for(configuration):
 def test_the_readme_has_every_variable():
     """Its table: variable, default of the agent, default of the gateway, meaning."""
     readme = (CONFIGURATIONS / "README.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(OTELCOL_\w+)` \| (.*?) \| (.*?) \|", readme, re.MULTILINE)
-    agent, gateway = ({name: shown(default) for name, default in variables(each).items()} for each in PROCESSORS)
-    assert {name: default for name, default, _ in rows if default != "-"} == agent
-    assert {name: default for name, _, default in rows if default != "-"} == gateway
+    rows = re.findall(r"^\| (`OTELCOL_.*?`) \| (.*?) \| (.*?) \|", readme, re.MULTILINE)
+    agent, gateway = (
+        {name: row[place] for row in rows for name in row[0].replace("`", "").split(", ") if row[place] != "-"}
+        for place in (1, 2)
+    )
+    assert [agent, gateway] == [variables(each) for each in PROCESSORS]
 
 
 def shown(default: str) -> str:
-    return f"`{default}`" if default else "required"
+    return f"`{default.removeprefix(':-')}`" if default.removeprefix(":-") else "empty" if default else "required"
