@@ -202,7 +202,9 @@ class Settings:
     max_request_bytes: int = _setting(values.size("1KiB", "1GiB"), "64MiB", "largest OTLP request, after decompression")
     max_json_bytes: int = _setting(values.size("1KiB", "1GiB"), "4MiB", "largest OTLP/JSON request, which costs more")
     max_inflight_bytes: int = _setting(
-        values.size("1MiB", "64GiB"), "256MiB", "requests that are held at once; above, senders are told to come back"
+        values.size("1MiB", "64GiB"),
+        "256MiB",
+        "requests held at once, shared by connections; above, senders are told to come back",
     )
     forward_endpoint: str | None = _setting(
         values.URL,

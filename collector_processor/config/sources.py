@@ -149,10 +149,10 @@ def _pick(setting: Setting, source: Mapping[str, str], origin: str, prefix: str,
 def _contradictions(values: Mapping[str, Any]) -> Iterator[str]:
     """What no setting tells alone. Only settings that could be read take part."""
     settings = Settings(**values)
-    if settings.max_inflight_bytes < settings.max_request_bytes:
+    if settings.max_inflight_bytes < 2 * settings.max_request_bytes:
         yield (
-            f"{PREFIX}MAX_INFLIGHT_BYTES is smaller than {PREFIX}MAX_REQUEST_BYTES: "
-            "a request of the largest size could never be received"
+            f"{PREFIX}MAX_INFLIGHT_BYTES is less than twice {PREFIX}MAX_REQUEST_BYTES: "
+            "a request of the largest size would find no room while others send"
         )
     listeners = {
         name: address

@@ -2,11 +2,16 @@
 
 Every byte of a request's body is counted from the moment that it is in memory, decompressed, until its answer is
 given, over all receivers together. Where there is no room the sender is told to come back: nothing queues up.
+
+Room is shared by connections, whichever receiver they came to: one may hold no more than it leaves free. So one that
+sends all it can gets half, two get a third each, and there is always room for who comes next. A request that is
+alone may take everything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
@@ -25,11 +30,13 @@ class Limits(NamedTuple):
 
 
 class Admission:
-    """Counts the bytes in flight and refuses what would exceed `max_bytes_in_flight`."""
+    """Counts the bytes in flight and refuses what would exceed `max_bytes_in_flight`, or a connection's share of it."""
 
     def __init__(self, max_bytes_in_flight: int) -> None:
         self._limit = max_bytes_in_flight
         self._in_flight = 0
+        self._requests = 0
+        self._held: Counter[Hashable] = Counter()
 
     @property
     def bytes_in_flight(self) -> int:
@@ -37,37 +44,49 @@ class Admission:
         return self._in_flight
 
     @contextmanager
-    def request(self, max_bytes: int) -> Iterator[Allowance]:
+    def request(self, max_bytes: int, connection: Hashable) -> Iterator[Allowance]:
         """Let one request of at most `max_bytes` in; what it took is given back at the end."""
-        allowance = Allowance(self, max_bytes)
+        allowance = Allowance(self, max_bytes, connection)
+        self._requests += 1
         try:
             yield allowance
         finally:
-            self._change(-allowance.taken)
+            self._requests -= 1
+            self._change(-allowance.taken, connection)
 
-    def take(self, size: int) -> None:
-        """Count `size` more bytes.
+    def take(self, size: int, connection: Hashable) -> None:
+        """Count `size` more bytes of a request that came by `connection`.
 
         Raises:
             OverloadedError: there is no room for them.
         """
-        if self._in_flight + size > self._limit:
+        free = self._limit - self._in_flight - size
+        if free < 0:
             raise OverloadedError(f"{self._in_flight:,} bytes of requests are in flight, of {self._limit:,}: come back")
-        self._change(size)
+        held = self._held[connection] + size
+        if held > free and self._requests > 1:
+            raise OverloadedError(
+                f"{held:,} bytes of this connection would be in flight, and {free:,} left for others: come back"
+            )
+        self._change(size, connection)
 
-    def _change(self, size: int) -> None:
+    def _change(self, size: int, connection: Hashable) -> None:
         self._in_flight += size
+        self._held[connection] += size
+        if not self._held[connection]:
+            del self._held[connection]
         INFLIGHT_BYTES.set(self._in_flight)
 
 
 class Allowance:
     """What one request has taken of the room."""
 
-    __slots__ = ("_admission", "_max_bytes", "taken")
+    __slots__ = ("_admission", "_connection", "_max_bytes", "taken")
 
-    def __init__(self, admission: Admission, max_bytes: int) -> None:
+    def __init__(self, admission: Admission, max_bytes: int, connection: Hashable) -> None:
         self._admission = admission
         self._max_bytes = max_bytes
+        self._connection = connection
         self.taken = 0
 
     def take(self, size: int) -> None:
@@ -78,7 +97,7 @@ class Allowance:
             OverloadedError: there is no room now.
         """
         self.check(self.taken + size)
-        self._admission.take(size)
+        self._admission.take(size, self._connection)
         self.taken += size
 
     def check(self, size: int) -> None:

@@ -121,7 +121,7 @@ class GrpcReceiver:
             answer = refuse(error)
             count(Transport.GRPC, endpoint, answer)
         else:
-            work = asyncio.create_task(self._take(endpoint, body))
+            work = asyncio.create_task(self._take(endpoint, body, context.peer()))
             self._running.add(work)
             work.add_done_callback(self._running.discard)
             answer = await asyncio.shield(work)
@@ -141,13 +141,14 @@ class GrpcReceiver:
             raise MalformedRequestError("The call ended without a request")
         return body
 
-    async def _take(self, endpoint: Endpoint, body: bytes) -> Receipt | Refusal:
+    async def _take(self, endpoint: Endpoint, body: bytes, connection: str) -> Receipt | Refusal:
         """Hand the body on, while its bytes are counted. Never raises."""
         REQUEST_BYTES.labels(Transport.GRPC, endpoint.signal).inc(len(body))
         seconds = REQUEST_SECONDS.labels(Transport.GRPC, endpoint.signal)
         answer: Receipt | Refusal
         try:
-            with self._admission.request(self._limits.max_request_bytes) as allowance, seconds.time():
+            largest = self._limits.max_request_bytes
+            with self._admission.request(largest, connection) as allowance, seconds.time():
                 allowance.take(len(body))
                 answer = await self._intake.accept(body, endpoint.signal)
         except Exception as error:  # noqa: BLE001 - every error has its answer; refuse() logs what nobody foresaw

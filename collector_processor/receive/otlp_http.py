@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Hashable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
@@ -86,7 +86,7 @@ class HttpReceiver:
         else:
             try:
                 self._access.check(headers.get(b"authorization", b""))
-                answer = await self._take(endpoint, form, headers, receive)
+                answer = await self._take(endpoint, form, headers, receive, scope.get("client"))
             except _DisconnectedError:
                 return
             except Exception as error:  # noqa: BLE001 - each has its answer; refuse() logs what nobody foresaw
@@ -105,10 +105,12 @@ class HttpReceiver:
             why = _nothing_at("the path of a request")
             log.warning("receive: a request was refused, and so are others like it", why=why)
 
-    async def _take(self, endpoint: Endpoint, form: _Form, headers: dict[bytes, bytes], receive: Receive) -> Receipt:
+    async def _take(
+        self, endpoint: Endpoint, form: _Form, headers: dict[bytes, bytes], receive: Receive, connection: Hashable
+    ) -> Receipt:
         """Read the body and hand it on, while its bytes are counted."""
         largest = self._limits.max_json_bytes if form is _JSON else self._limits.max_request_bytes
-        with self._admission.request(largest) as allowance:
+        with self._admission.request(largest, connection) as allowance:
             try:
                 async with asyncio.timeout(self._limits.body_timeout):
                     body = await _read(headers, receive, allowance)

@@ -113,7 +113,7 @@ def memory_intake() -> type[MemoryIntake]:
 
 @pytest.fixture(scope="session")
 def servers(loop: Loop) -> Iterator[Receivers]:
-    intake, admission = MemoryIntake(), Admission(3_000_000)
+    intake, admission = MemoryIntake(), Admission(4_000_000)
     http = loop.call(lambda: HttpReceiver(intake, admission, LIMITS, "COLLECTOR_PROCESSOR_OTLP_HTTP"))
     grpc_ = GrpcReceiver(intake, admission, LIMITS, "COLLECTOR_PROCESSOR_OTLP_GRPC")
     ports = loop.run(http.start("127.0.0.1", 0)), loop.run(grpc_.start("127.0.0.1", 0))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
@@ -13,6 +15,8 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from support.lifecycle import payload, task
+from support.processor import wait_until
 
 from collector_processor.errors import OverloadedError
 from collector_processor.model.stages import FragmentFlag
@@ -89,6 +93,25 @@ def test_the_exporter_does_not_repeat_what_is_broken(receivers, finished_spans, 
     with contextlib.closing(Shutdown(exporter(receivers))) as sender:
         assert sender.exporter.export(finished_spans) is SpanExportResult.FAILURE
     assert receivers.intake.requests == 1
+
+
+@pytest.mark.parametrize("exporter", EXPORTERS)
+def test_a_greedy_connection_leaves_room_for_others(receivers, loop, export, finished_spans, exporter):
+    receivers.intake.hold = asyncio.Event()
+    body = payload([task()], {"filler": "x" * 1_900_000})
+    greedy = export.future(body)
+    wait_until(lambda: receivers.admission.bytes_in_flight >= len(body))
+    with pytest.raises(grpc.RpcError) as refused:
+        export(body)
+    assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert "bytes of this connection" in str(refused.value.details())
+    assert "google.rpc.retryinfo-bin" in dict(refused.value.trailing_metadata())
+    with contextlib.closing(Shutdown(exporter(receivers))) as sender, ThreadPoolExecutor(1) as thread:
+        sending = thread.submit(sender.exporter.export, finished_spans)
+        wait_until(lambda: receivers.admission.bytes_in_flight > len(body))
+        loop.call(receivers.intake.hold.set)
+        assert sending.result(30) is SpanExportResult.SUCCESS
+    assert greedy.result() == b""
 
 
 class Shutdown:

@@ -207,7 +207,7 @@ def test_a_secret_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_settings_that_contradict_each_other_are_refused() -> None:
-    with pytest.raises(ConfigError, match="MAX_INFLIGHT_BYTES is smaller than"):
+    with pytest.raises(ConfigError, match="MAX_INFLIGHT_BYTES is less than twice"):
         load(env(max_inflight_bytes="1MiB"))
     with pytest.raises(ConfigError, match=r"ADMIN and COLLECTOR_PROCESSOR_OTLP_HTTP are both 127\.0\.0\.1:4318"):
         load(env(admin="127.0.0.1:4318"))
