@@ -8,6 +8,11 @@
     @tool_call
     async def read_file(path: str) -> str: ...
 
+A late evaluation, by any process at any time, names the task's span, whose `traceparent` was kept with its result:
+
+    with evaluation(of=kept, task_id="t-1", evaluator_name="reviewer") as verdict:
+        verdict.record(overall_score=0.9)
+
 Both forms work in sync and async code. A decorated function is read like a target of the environment, by mapping and
 common names; keywords are fields of the span, dots written as underscores (`selected_id` for `selected.id`).
 """
@@ -18,7 +23,9 @@ import functools
 import logging
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
-from opentelemetry.context import get_current
+from opentelemetry.context import Context, get_current
+from opentelemetry.trace import SpanContext, get_current_span, set_span_in_context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from otel_benchmark import attributes as a
 from otel_benchmark import composites, values
@@ -46,6 +53,8 @@ logger = logging.getLogger(__name__)
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
 _NO_PARAMETERS: Final = Signature(())
+_TRACE_CONTEXT: Final = TraceContextTextMapPropagator()
+_TRACEPARENT: Final = "traceparent"
 _warned: set[tuple[str, str]] = set()
 
 
@@ -67,6 +76,14 @@ class Recording:
     def span(self) -> Span | None:
         """The OpenTelemetry span, None where none could be opened."""
         return self._active.span if self._active is not None else None
+
+    @property
+    def traceparent(self) -> str | None:
+        """Where the span is, in W3C's form, for whoever evaluates its task later; None where none could be opened."""
+        carrier: dict[str, str] = {}
+        if self.span is not None:
+            _TRACE_CONTEXT.inject(carrier, set_span_in_context(self.span, Context()))
+        return carrier.get(_TRACEPARENT)
 
     def record(self, outcome: Any = None, /, **fields: Any) -> None:
         """Add what an object says, read like a returned value, and single fields; fields win, later calls too."""
@@ -112,17 +129,20 @@ class Lifecycle:
     def __init__(self, kind: Kind, fields: dict[str, Any]) -> None:
         self._kind = kind
         self._router = values.identifier(fields.pop("router", None)) if kind is Kind.ROUTE else None
+        self._linked = _linked(fields.pop("of", None)) if kind is Kind.EVALUATION else None
         self._given = attributes_of(kind, fields)
         self._open: list[Recording] = []
 
     def __call__(self, function: _F) -> _F:
         """Decorate a function or another callable object."""
+        if self._linked is not None:
+            _warn(self._kind.name.lower(), "of", "belongs to one evaluation, so not to a decorator: use `with`")
         decorated: _F = _decorate(self._kind, function, self._given)
         return decorated
 
     def __enter__(self) -> Recording:
         plan = _plan_of_block(RUNTIME.vocabulary(self._kind), self._router)
-        recording = Recording(self._kind, open_span(plan, (), {}, self._given))
+        recording = Recording(self._kind, open_span(plan, (), {}, self._given, self._linked))
         self._open.append(recording)
         return recording
 
@@ -191,7 +211,11 @@ def evaluation(function: _F, /) -> _F: ...
 @overload
 def evaluation(**fields: Any) -> Lifecycle: ...
 def evaluation(function: Any = None, /, **fields: Any) -> Any:
-    """Record an evaluation: overall_score, rubric_format, caws_compliant, a late one's task_id and so on."""
+    """Record an evaluation: overall_score, rubric_format, caws_compliant, a late one's task_id and so on.
+
+    `of` is the span of the task that a late one is about: its `traceparent`, or its SpanContext. The evaluation is then
+    a root span with a link to it, and needs no task id.
+    """
     return _lifecycle(Kind.EVALUATION, function, fields)
 
 
@@ -199,6 +223,16 @@ def attributes_of(kind: Kind, fields: dict[str, Any]) -> Attributes:
     """Return the attributes of fields given by keyword; an unknown one or a wrong type is one warning, and left out."""
     known = {field.key.replace(".", "_"): field for field in FIELDS[kind] if field.value is not Value.ITEMS}
     return _convert(kind.name.lower(), known, fields)
+
+
+def _linked(of: Any) -> SpanContext | None:
+    """Return the span that `of` names; what names none is one warning, and left out."""
+    if isinstance(of, str):
+        of = get_current_span(_TRACE_CONTEXT.extract({_TRACEPARENT: of}, Context())).get_span_context()
+    if of is None or (isinstance(of, SpanContext) and of.is_valid):
+        return of
+    _warn(Kind.EVALUATION.name.lower(), "of", "takes a task's traceparent (00-<trace id>-<span id>-01) or SpanContext")
+    return None
 
 
 def _lifecycle(kind: Kind, function: Any, fields: dict[str, Any]) -> Any:

@@ -26,6 +26,8 @@ from otel_benchmark.tasks import EMITTER, KNOWN_TASKS, TaskState
 from otel_benchmark.vocabulary import CANDIDATES
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import SpanContext
+
     from otel_benchmark.extract import Attributes
     from otel_benchmark.plans import Plan
 
@@ -38,9 +40,13 @@ _NO_TASK_ID: Final = (
 
 
 def open_span(
-    plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any], given: Attributes | None = None
+    plan: Plan,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    given: Attributes | None = None,
+    linked: SpanContext | None = None,
 ) -> LifecycleSpan | None:
-    """Start the span of a call and make it current.
+    """Start the span of a call and make it current; `linked` is the task's span that a late evaluation is about.
 
     None where the call gets no span of its own: instrumentation is suppressed, the call is an overridden method
     reached by `super()`, or the span could not be opened.
@@ -72,7 +78,10 @@ def open_span(
             span = tracer.start_span(plan.span_name(out, args), current, attributes=out)
         else:
             task = parent.task if parent is not None else None
-            if a.TASK_ID in out and (task is None or task.id != out[a.TASK_ID]):
+            if linked is not None:
+                task = _task_of(linked, out)
+                span = tracer.start_span(plan.span_name(out, args), Context(), links=[Link(linked)])
+            elif a.TASK_ID in out and (task is None or task.id != out[a.TASK_ID]):
                 task, base, links = _find_task(plan.kind, out[a.TASK_ID], current)
                 span = tracer.start_span(plan.span_name(out, args), base, links=links)
             else:
@@ -130,6 +139,13 @@ def _begin_task(active: LifecycleSpan) -> None:
     KNOWN_TASKS.remember(task)
     if span_context.trace_flags.sampled:
         active.recorded = {a.EMITTER_ID: EMITTER.id, a.EMITTER_SEQUENCE: EMITTER.next_sequence()}
+
+
+def _task_of(linked: SpanContext, out: Attributes) -> TaskState | None:
+    """Return the task of a span, where this process knows it: never the one that the call happens to run in."""
+    task = KNOWN_TASKS.find(out[a.TASK_ID]) if a.TASK_ID in out else None
+    known = task.span_context if task is not None else None
+    return task if known is not None and known.span_id == linked.span_id else None
 
 
 def _find_task(kind: Kind, task_id: str, current: Context) -> tuple[TaskState | None, Context, list[Link] | None]:

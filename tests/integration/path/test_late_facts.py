@@ -23,6 +23,10 @@ from support.logs import CONTENT, evaluated, log, logs_payload
 from support.processor import Own, Processor, http_request, own, select, wait_until
 
 from otel_benchmark import attributes as a
+from otel_benchmark import lifecycle
+from otel_benchmark.environment import Settings as PluginSettings
+from otel_benchmark.runtime import RUNTIME
+from otel_benchmark.tasks import KNOWN_TASKS
 
 DAY = 24 * 3600
 
@@ -189,6 +193,38 @@ def test_an_evaluation_by_the_sdk_with_a_link(processor):
     wait_until(lambda: processor.record(mine.task_id)["revision"] == 2)
     assert processor.record(mine.task_id)["evaluation"]["overallScore"] == 0.8
     processor.assert_balanced()
+
+
+def test_an_evaluation_by_the_plugin_s_api(processor):
+    """What an application's author writes: keep the traceparent with the result, name it when the verdict comes."""
+    with processor.tracing("http/protobuf", {"service.name": "arbiter"}) as provider:
+        RUNTIME.configure(PluginSettings(), provider)
+        with lifecycle.task(id="by-api") as current:
+            kept = current.traceparent
+    processor.flush()
+    KNOWN_TASKS._tasks.clear()  # another process
+    with processor.tracing("http/protobuf", {"service.name": "reviews"}) as provider:
+        RUNTIME.configure(PluginSettings(), provider)
+        with lifecycle.evaluation(of=kept, evaluator_name="reviewer", evaluator_kind="human") as verdict:
+            verdict.record(overall_score=0.75)
+    RUNTIME.configure()
+    wait_until(lambda: processor.record("by-api")["revision"] == 2)
+    record = processor.record("by-api")
+    assert (record["evaluation"]["overallScore"], record["evaluation"]["evaluator"]["kind"]) == (0.75, "human")
+    processor.assert_balanced()
+
+
+def test_what_waits_for_its_task_is_told(processor):
+    lonely = own(evaluation(9, parent=0))
+    processor.send(*lonely.spans)
+    wait_until(lambda: orphans(processor, lonely.trace_id) == ["evaluation"])
+    waiting = processor.status().waiting
+    assert waiting is not None
+    assert (waiting.facts >= waiting.evaluations >= 1, waiting.max_facts) == (True, 100_000)
+    assert waiting.oldest_seconds is not None
+    assert waiting.oldest_seconds < waiting.max_seconds == 30 * DAY
+    assert "facts without their task" in processor.run("status").stdout
+    assert b"otel_benchmark_waiting_facts" in processor.admin("/metrics").body
 
 
 # -- Days ------------------------------------------------------------------------------------------

@@ -5,11 +5,12 @@ import logging
 
 import pytest
 from opentelemetry.instrumentation.utils import suppress_instrumentation
-from opentelemetry.trace import StatusCode
+from opentelemetry.trace import SpanContext, StatusCode, TraceFlags
 
 from otel_benchmark import attributes as a
 from otel_benchmark import evaluation, execution, route, task, tool_call
 from otel_benchmark.environment import Settings
+from otel_benchmark.tasks import KNOWN_TASKS
 
 
 def test_a_whole_task(telemetry):
@@ -252,3 +253,64 @@ def test_content_is_recorded_only_by_the_opt_in(telemetry):
     assert second.attributes[a.GEN_AI_TOOL_CALL_ARGUMENTS] == '{"a": 1}'
     assert third.attributes[a.GEN_AI_TOOL_CALL_ARGUMENTS] == '{"path": "/x", "limit": 5}'
     assert third.attributes[a.GEN_AI_TOOL_CALL_RESULT] == '{"text": "hello"}'
+
+
+# -- Late evaluations ------------------------------------------------------------------------------
+
+
+def test_a_late_evaluation_names_its_task_by_what_was_kept_of_it(telemetry):
+    with task(id="t-1", tenant_id="acme") as current:
+        kept = current.traceparent
+    KNOWN_TASKS._tasks.clear()  # days later, in another process
+    with evaluation(of=kept, evaluator_name="reviewer") as verdict:
+        verdict.record(overall_score=0.5)
+    root, late = telemetry.one("task"), telemetry.one("evaluate")
+    assert kept is not None
+    assert kept.startswith(f"00-{root.context.trace_id:032x}-{root.context.span_id:016x}-")
+    assert late.parent is None
+    assert late.context.trace_id != root.context.trace_id
+    assert [link.context.span_id for link in late.links] == [root.context.span_id]
+    assert telemetry.attributes("evaluate") == {a.EVALUATOR_NAME: "reviewer", a.EVALUATION_OVERALL_SCORE: 0.5}
+
+
+def test_a_late_evaluation_is_not_of_the_task_that_it_runs_in(telemetry):
+    with task(id="judged", tenant_id="acme") as judged:
+        pass
+    with task(id="nightly", tenant_id="other"), evaluation(of=judged.traceparent, task_id="judged"):
+        pass
+    late = telemetry.one("evaluate")
+    assert (late.parent, len(late.links)) == (None, 1)
+    assert late.attributes == {a.TASK_ID: "judged", a.TENANT_ID: "acme"}
+
+
+@pytest.mark.parametrize("of", ["", "nonsense", "00-" + "0" * 32 + "-" + "0" * 16 + "-01", 7])
+def test_what_names_no_span_is_one_warning(telemetry, caplog, of):
+    for _ in range(2):
+        with evaluation(of=of, task_id="t-1") as verdict:
+            verdict.record(overall_score=0.5)
+    assert [len(span.links) for span in telemetry.spans] == [0, 0]
+    (warning,) = caplog.messages
+    assert "otel_benchmark evaluation: of takes a task's traceparent" in warning
+
+
+def test_a_decorator_takes_no_single_task(telemetry, caplog):
+    @evaluation(of="00-" + "1" * 32 + "-" + "1" * 16 + "-01")
+    def judge() -> float:
+        return 0.5
+
+    judge()
+    assert telemetry.one("evaluate").links == ()
+    assert "use `with`" in caplog.text
+
+
+def test_without_a_span_there_is_no_traceparent(telemetry):
+    with suppress_instrumentation(), task(id="t-1") as current:
+        assert current.traceparent is None
+
+
+def test_a_span_context_names_a_task_as_well(telemetry):
+    kept = SpanContext(0x0A, 0x0B, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+    with evaluation(of=kept):
+        pass
+    (link,) = telemetry.one("evaluate").links
+    assert (link.context.trace_id, link.context.span_id) == (0x0A, 0x0B)
