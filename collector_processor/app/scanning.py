@@ -45,7 +45,15 @@ def scan(settings: Settings, *, since: datetime | None, limit: int | None) -> Sc
     async def work(url: str) -> Scanned:
         async with Database(url, application_name="otel-benchmark privacy scan") as database:
             halting = settings.privacy_violation == "halt"
-            return await rescan(database, look, pipeline.revise, since=since or BEGINNING, limit=limit, halting=halting)
+            return await rescan(
+                database,
+                look,
+                again.renamed,
+                pipeline.revise,
+                since=since or BEGINNING,
+                limit=limit,
+                halting=halting,
+            )
 
     with opened(settings) as url:
         scanned = asyncio.run(work(url))

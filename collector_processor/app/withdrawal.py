@@ -27,7 +27,7 @@ T = TypeVar("T")
 STEP_BYTES: Final = 8 << 20
 """What one commit reads, …"""
 SEARCHED_BYTES: Final = 1 << 20
-"""… and where every text of it is searched for a person: 0.1 s, while requests wait."""
+"""… and where every text of it is searched for a person: 0.2 s, while requests wait."""
 _LEAST_BYTES: Final = 1000
 """What a trace counts for, however small it is."""
 _TASKS: Final = frozenset({Place.TASK, Place.CLOSED, Place.WAITING})

@@ -12,12 +12,13 @@ from typing import NamedTuple
 import msgspec
 
 from collector_processor.guard.disclosures import disclosed
-from collector_processor.guard.privacy import Detector
+from collector_processor.guard.privacy import Detector, Text
 from collector_processor.guard.protection import Protector, scan
 from collector_processor.guard.texts import gather, replace
 from collector_processor.model.facts import Facts, Problem
 from collector_processor.model.record import BenchmarkDataPoint, FailedGate, Severity, State, Verdict
 from collector_processor.model.stages import Disclosure
+from otel_benchmark import attributes as a
 
 _GATES = {Problem.PERSONAL_DATA: "pii", Problem.CREDENTIAL: "secrets"}
 
@@ -48,6 +49,11 @@ class Rescan:
         redacted = replace(facts, self._protector.redact(gather(facts).texts, tenant).values)
         anomalies = redacted.anomalies + disclosed(standing)
         return Violation(msgspec.structs.replace(redacted, anomalies=anomalies), standing)
+
+    def renamed(self, namespace: str) -> str:
+        """Return a namespace as it may stay beside what waits for its task."""
+        (value,) = self._protector.redact([Text(a.SERVICE_NAMESPACE, namespace)], None).values
+        return value
 
 
 def condemn(point: BenchmarkDataPoint, disclosures: Sequence[Disclosure]) -> BenchmarkDataPoint:

@@ -41,6 +41,8 @@ class Mended(NamedTuple):
 
 Look = Callable[[Facts, str | None], Mended | None]
 """(facts, tenant) → what is to become of them; None where they are clean."""
+Rename = Callable[[str], str]
+"""A namespace as it may stay."""
 
 
 class Violation(NamedTuple):
@@ -61,7 +63,14 @@ class Scanned(NamedTuple):
 
 
 async def rescan(
-    database: Database, look: Look, revise: Revise, *, since: datetime, limit: int | None, halting: bool = False
+    database: Database,
+    look: Look,
+    rename: Rename,
+    revise: Revise,
+    *,
+    since: datetime,
+    limit: int | None,
+    halting: bool = False,
 ) -> Scanned:
     """Scan the records from `since` on, the oldest first, `limit` of them at most, and all strays that wait.
 
@@ -81,7 +90,7 @@ async def rescan(
             if look(record.facts, record.tenant_id) is not None:
                 found = await _mend(database, row["id"], look, revise, halting=halting)
                 violations += [found] if found else []
-    return Scanned(read, violations, await _mend_strays(database, look))
+    return Scanned(read, violations, await _mend_strays(database, look, rename))
 
 
 async def _page(database: Database, place: tuple[datetime, UUID], size: int) -> list[dict[str, Any]]:
@@ -115,7 +124,7 @@ async def _mend(database: Database, id_: UUID, look: Look, revise: Revise, *, ha
         return Violation(id_, revised.task.id, named or UNKNOWN, mended.found)
 
 
-async def _mend_strays(database: Database, look: Look) -> int:
+async def _mend_strays(database: Database, look: Look, rename: Rename) -> int:
     mended, after = 0, ""
     while True:
         async with database.writing() as connection:
@@ -125,22 +134,27 @@ async def _mend_strays(database: Database, look: Look) -> int:
                 return mended
             after = page[-1]["fact_id"]
             for row in page:
-                mended += await _mend_stray(connection, row, look)
+                mended += await _mend_stray(connection, row, look, rename)
 
 
-async def _mend_stray(connection: Connection, row: dict[str, Any], look: Look) -> int:
+async def _mend_stray(connection: Connection, row: dict[str, Any], look: Look, rename: Rename) -> int:
     stray = stray_of(row)
-    found = look(msgspec.structs.replace(facts_of([stray.fact]), anomalies=stray.anomalies), stray.tenant)
-    if found is None:
+    facts = msgspec.structs.replace(facts_of([stray.fact]), anomalies=stray.anomalies)
+    found = look(facts, stray.tenant)
+    namespace = rename(stray.namespace) if stray.namespace else stray.namespace
+    if found is None and namespace == stray.namespace:
         return 0
-    (fact,) = each_fact(found.facts)
+    if found is not None:
+        facts = found.facts
+    (fact,) = each_fact(facts)
     await connection.execute(
         statement("mend_stray"),
         {
             "fact_id": row["fact_id"],
             "fact": msgspec.json.encode(fact).decode(),
             "task_id": fact.task_id,  # type: ignore[attr-defined]  # strays are lifecycle facts, which name their task
-            "anomalies": msgspec.json.encode(found.facts.anomalies).decode(),
+            "namespace": namespace,
+            "anomalies": msgspec.json.encode(facts.anomalies).decode(),
         },
     )
     return 1

@@ -30,8 +30,12 @@ def look(facts, tenant):
     return Mended(mended, {"EMAIL": 1}, lambda point: condemn(point, FOUND))
 
 
+def rename(namespace):
+    return namespace.replace("quince", "<>")
+
+
 def scan(run, store, **more):
-    return run(rescan(store._database, look, revise, **{"since": BEGINNING, "limit": None} | more))
+    return run(rescan(store._database, look, rename, revise, **{"since": BEGINNING, "limit": None} | more))
 
 
 def test_every_page_is_read_and_compressed_records_are_mended(run, store, rows, tier, monkeypatch):
@@ -79,3 +83,11 @@ def test_a_mended_stray_still_joins(run, store, rows):
     assert "<>" in {each.rubric_version for each in record.facts.evaluations}
     assert counts(run(store.apply(batch(late(Facts(evaluations=(evaluation(1, 9),)))))))["in_points"] == 1
     assert_balanced(rows)
+
+
+def test_the_namespace_of_a_stray_is_mended(run, store, rows):
+    both = [lost(evaluation(n, 1, parent_span_id=None), namespace=each) for n, each in ((8, "prod"), (9, "of quince"))]
+    run(store.apply(batch(*both)))
+    assert scan(run, store).strays == 1
+    assert {row["namespace"] for row in rows("SELECT namespace FROM benchmark_data.strays")} == {"prod", "of <>"}
+    assert scan(run, store).strays == 0

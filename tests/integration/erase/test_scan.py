@@ -39,11 +39,13 @@ def test_what_was_stored_in_clear_is_found_redacted_and_quarantined(make: Callab
     person, secret, clean = whole(f"Write to {EMAIL}"), whole(f"with {TOKEN}"), whole("Sort the list")
     lost = own(route(parent=0, attributes={a.ROUTING_RATIONALE: f"as {EMAIL} asked"}))
     with make(PRIVACY="off") as before:
-        for each in (person, secret, clean, lost):
+        for each in (person, secret, clean):
             before.send(*each.spans)
+        before.send(*lost.spans, resource={a.SERVICE_NAMESPACE: "of jo@corp-mail.com"})
         before.settle()
         before.flush()
     assert EMAIL in everything(before)
+    assert "jo@corp-mail.com" in everything(before)
     assert TOKEN in everything(before)
     with make() as processor:
         assert processor.status().collection.privacy_violations == 0
@@ -54,6 +56,7 @@ def test_what_was_stored_in_clear_is_found_redacted_and_quarantined(make: Callab
         left = everything(processor)
         assert EMAIL not in left
         assert TOKEN not in left
+        assert "jo@corp-mail.com" not in left
         assert "<EMAIL:k1:" in left
         assert processor.rows("SELECT task_id FROM data_points") == [{"task_id": clean.task_id}]
         failed = processor.rows("SELECT task_id, gates_failed FROM quarantine")
