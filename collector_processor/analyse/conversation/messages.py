@@ -91,9 +91,8 @@ def text_of(value: Any) -> str | None:
 def _part(value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         return _text(value)
-    inner = value.get("message_content")
-    value = inner if isinstance(inner, Mapping) else value
-    kind = value.get("type", "text")
+    value = _inside(value, "message_content")
+    kind = text_of(value.get("type", "text"))
     if kind in _TEXTS:
         return _text(next((value[name] for name in ("content", "text", "refusal") if name in value), None))
     if kind in _REASONING:
@@ -103,7 +102,7 @@ def _part(value: Any) -> dict[str, Any]:
     if kind in _RESPONSES:
         said = next((value[name] for name in ("response", "result", "output", "content") if name in value), None)
         return _response(value.get("id", value.get("tool_use_id", value.get("call_id"))), said)
-    return {"type": "other", "kind": text_of(kind), "content": None}
+    return {"type": "other", "kind": kind, "content": None}
 
 
 def _text(value: Any) -> dict[str, Any]:
@@ -111,8 +110,8 @@ def _text(value: Any) -> dict[str, Any]:
 
 
 def _call(value: Mapping[str, Any]) -> dict[str, Any]:
-    value = value.get("tool_call", value)
-    function = value.get("function", value)
+    value = _inside(value, "tool_call")
+    function = _inside(value, "function")
     arguments = next((function[name] for name in ("arguments", "input") if name in function), None)
     identity = value.get("id", value.get("call_id"))
     return {
@@ -127,6 +126,12 @@ def _response(identity: Any, said: Any) -> dict[str, Any]:
     if isinstance(said, list) and all(isinstance(each, Mapping) and each.get("type") == "text" for each in said):
         said = "".join(text_of(each.get("text", each.get("content"))) or "" for each in said)
     return {"type": "tool_call_response", "id": text_of(identity), "response": text_of(said)}
+
+
+def _inside(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return the object that stands within another under a name, the other where there is none."""
+    inner = value.get(name)
+    return inner if isinstance(inner, Mapping) else value
 
 
 def _canonical(text: str | None) -> Any:

@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 from google.protobuf.message import DecodeError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.analysis import log, material_of, work_of
 from support.lifecycle import event, execution, model_call, payload, task, tool_call
 
@@ -286,3 +288,34 @@ def test_what_is_no_otlp_is_an_error():
 @pytest.mark.parametrize("value", ["[" * 5000, '[{"role":' + "[" * 3000, "null", "[null]", "{}", '[{"parts": 3}]'])
 def test_nothing_that_a_sender_writes_breaks_it(value):
     assert conversation_of(material_of(call(1, value, value))).status in SampleStatus
+
+
+NAMES = st.sampled_from(
+    [
+        "role",
+        "content",
+        "parts",
+        "type",
+        "text",
+        "tool_calls",
+        "tool_call",
+        "function",
+        "name",
+        "id",
+        "message",
+        "input",
+    ]
+)
+WORDS = st.sampled_from(["user", "tool", "text", "tool_call", "tool_call_response", "tool_use", "blob", "", '{"a": 1}'])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | WORDS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=5),
+    max_leaves=14,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(VALUES, VALUES, VALUES)
+def test_any_document_in_any_place_is_read(inputs, output, said):
+    logs = [log("gen_ai.choice", {"message": json.dumps(said), "content": "x"}, number=101, at=3)]
+    assert conversation_of(material_of(call(1, inputs, output), call(2, [HELLO]), logs=logs)).status in SampleStatus
