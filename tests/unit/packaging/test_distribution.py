@@ -40,7 +40,7 @@ def test_the_wheel_holds_both_packages_with_their_types_and_their_sql(wheel: Pat
         wanted = {
             str(path.relative_to(ROOT))
             for path in (ROOT / package).rglob("*")
-            if path.suffix in {".py", ".sql", ".json", ".toml"} or path.name == "py.typed"
+            if path.suffix in {".py", ".sql", ".json", ".toml", ".md"} or path.name == "py.typed"
         }
         assert f"{package}/py.typed" in wanted
         assert wanted <= held
