@@ -64,9 +64,7 @@ def role_of_record(event_name: bytes, record: bytes) -> int | None:
 
     None for every other record: it is no concern of tasks.
     """
-    if _GEN_AI not in record:
-        return None
-    if not event_name and (said := _EVENT_NAME.search(record)):
+    if not event_name and _GEN_AI in record and (said := _EVENT_NAME.search(record)):
         event_name = said[1]
     if event_name == _EVALUATION:
         return int(Role.EVALUATION)

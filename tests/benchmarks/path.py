@@ -3,7 +3,8 @@
 A real `serve` with its embedded PostgreSQL takes OTLP/HTTP requests of 500 spans over four connections. CPU is what
 the operating system charges: front and worker, each alone, PostgreSQL beside them. The ratios are to a bare parse of
 the same bytes by protobuf's C parser, and to that with every attribute put into a dict, in this process and run. What
-the privacy pass costs is compared with the same load without it.
+the privacy pass costs is compared with the same load without it. Of log records, which nobody stores as such, only
+checking and splitting is measured.
 
 Usage: python -m benchmarks.path [TASKS]
 """
@@ -25,10 +26,14 @@ from typing import Any, NamedTuple
 
 import psutil
 from benchmarks.load import requests
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from support.lifecycle import usual_task, whole_task
+from support.logs import CONTENT, evaluated, log, logs_payload
 
 from collector_processor.app.control import ask
+from collector_processor.assemble import records as records_of_logs
 from collector_processor.assemble.wire import split
 
 CONNECTIONS = 4
@@ -201,11 +206,39 @@ def measure(title: str, tasks: int, foreign: int, task: Callable[[], bytes] = us
     print("  wall: acknowledged {:,.0f} spans a second, stored {:,.0f}".format(*wall))
 
 
+def measure_log_records(records: int) -> None:
+    """Check and split log records of one kind each: what an intake costs beside a bare parse of the same bytes."""
+    said = {"code.function.name": "handle", "http.route": "/tasks", "thread.id": 140_203_456}
+    kinds: dict[str, Callable[[int], LogRecord]] = {
+        "of an application": lambda n: log("", said, at=n, trace_id=_trace(n), body="request handled in 12 ms"),
+        "messages of models": lambda n: log(CONTENT, said, at=n, trace_id=_trace(n), body="word " * 400),
+        "evaluations": lambda n: evaluated(at=n, trace_id=_trace(n)),
+    }
+    print(f"log records, {records} of each kind in requests of 500, eight of them a trace")
+    for kind, make in kinds.items():
+        bodies = [logs_payload([make(n) for n in range(first, first + 500)]) for first in range(0, records, 500)]
+        began = time.process_time()
+        for body in bodies:
+            ExportLogsServiceRequest.FromString(body)
+        parsed = time.process_time() - began
+        began = time.process_time()
+        for body in bodies:
+            records_of_logs.split(body)
+        took = time.process_time() - began
+        size = sum(map(len, bodies)) / records
+        print(f"  {kind:<20}{size:6.0f} bytes{took / records * 1e6:8.2f} µs each: {took / parsed:.2f} x the bare parse")
+
+
+def _trace(number: int) -> bytes:
+    return (number // 8 + 1).to_bytes(16, "big")
+
+
 def main() -> None:
     tasks = int(sys.argv[1]) if len(sys.argv) > 1 else 6000
     measure("8 lifecycle + 24 foreign spans a task", tasks, 24)
     measure("8 lifecycle spans a task", tasks, 0)
     measure("8 lifecycle spans a task, with every attribute there is", tasks, 0, whole_task)
+    measure_log_records(20_000)
 
 
 if __name__ == "__main__":
