@@ -17,7 +17,7 @@ from collector_processor.app.front import SECOND, Front, Waiting
 from collector_processor.app.subject import Subject
 from collector_processor.config import Settings
 from collector_processor.errors import OverloadedError
-from collector_processor.journal import kept
+from collector_processor.journal import kept, letters
 from collector_processor.journal.reader import read_batch, read_task
 from collector_processor.journal.transaction import Transaction
 from collector_processor.model.stages import Applied, Departure, RawTask, Refused, SealKind, Signal
@@ -177,6 +177,21 @@ def test_what_is_sealed_or_dead_is_found_by_its_log_records(running: Running) ->
     assert len(running.ask(lambda transaction: list(kept.read(transaction.view, "dead")))) == 1
     withdrawn = running.loop.run_until_complete(running.front.withdraw(subject, dry=False))
     assert withdrawn.removed == {"dead_letters": 1}
+
+
+def test_a_dead_letter_that_is_tried_again_has_its_log_records(running: Running) -> None:
+    running.send(TASK)
+    running.log(on_task(), content())
+    running.wait(11)
+    before = running.tasks()[0].logs[0][1]
+    running.complete(refused=(Refused(TASK.trace_id, TASK.span_id, 3, "the database will not take it"),))
+    (batch,) = running.ask(
+        lambda transaction: letters.retry(transaction, letters.letter_ids(transaction.view), running.now * SECOND)
+    )
+    running.sealed.append(Waiting(batch.id, batch.sealed_at, 1, batch.spans))
+    (task,) = running.tasks()
+    assert [payload for _, payload, _ in task.logs] == [before]
+    assert (len(task.payloads), task.sealed.spans) == (1, 3)
 
 
 # -- Evaluations before their task ---------------------------------------------------------------------------
