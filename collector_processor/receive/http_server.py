@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any, Final
 
@@ -18,6 +19,9 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from collector_processor.errors import ConfigError
+from collector_processor.telemetry import get_logger
+
+log = get_logger(__name__)
 
 HEAD_TIMEOUT: Final = 10.0
 DRAIN_TIMEOUT: Final = 10.0
@@ -27,6 +31,7 @@ MAX_CONNECTION_AGE: Final = 3600.0
 """Then the next answer ends the connection, so that nobody stays on a certificate that is no longer good."""
 MAX_HEAD_BYTES: Final = 64 * 1024
 _BACKLOG: Final = 2048
+_TELL_SECONDS: Final = 60.0
 _HTTP_2_PREFACE: Final = b"PRI * HTTP/2.0"
 
 Message = MutableMapping[str, Any]
@@ -98,6 +103,23 @@ def _listen(host: str, port: int, setting: str) -> socket.socket:
         ) from error
 
 
+class _Ceiling:
+    """How many connections a server holds at once, and that more came: told once a minute, or it would fill a log."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._tell_after = 0.0
+
+    def exceeded(self, connections: int) -> bool:
+        """Whether the newest of so many is one too many."""
+        if connections <= self._limit:
+            return False
+        if (now := time.monotonic()) >= self._tell_after:
+            log.warning("receive: the newest connections are closed, there are too many", limit=self._limit)
+            self._tell_after = now + _TELL_SECONDS
+        return True
+
+
 class _Server(uvicorn.Server):
     """A server that is a guest in a process of its own signals."""
 
@@ -105,7 +127,7 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self.listening = asyncio.Event()
         self._tls = tls
-        self._max_connections = max_connections
+        self._ceiling = _Ceiling(max_connections)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -126,7 +148,7 @@ class _Server(uvicorn.Server):
         self.listening.set()
 
     def _connection(self) -> _Connection:
-        return _Connection(self.config, self.server_state, self.lifespan.state, self._max_connections)
+        return _Connection(self.config, self.server_state, self.lifespan.state, self._ceiling)
 
 
 class _Connection(HttpToolsProtocol):
@@ -138,15 +160,14 @@ class _Connection(HttpToolsProtocol):
     _in_body = False
     _made = 0.0
 
-    def __init__(self, config: Any, server_state: Any, app_state: Any, max_connections: int) -> None:
+    def __init__(self, config: Any, server_state: Any, app_state: Any, ceiling: _Ceiling) -> None:
         super().__init__(config, server_state, app_state)
-        self._max_connections = max_connections
+        self._ceiling = ceiling
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
         self._made = self.loop.time()
-        if len(self.connections) > self._max_connections:
-            self.logger.warning("more than %d connections: the newest is closed", self._max_connections)
+        if self._ceiling.exceeded(len(self.connections)):
             transport.close()
             return
         self._close_in(HEAD_TIMEOUT)

@@ -7,6 +7,7 @@ import signal
 import socket
 
 import pytest
+from structlog.testing import capture_logs
 
 from collector_processor.errors import ConfigError
 from collector_processor.receive.http_server import HttpServer
@@ -81,6 +82,23 @@ def test_a_running_request_is_answered_before_the_server_stops():
         await stopping
 
     asyncio.run(scenario())
+
+
+def test_connections_beyond_the_limit_are_closed_and_told_once():
+    async def scenario():
+        server = HttpServer(hello, "SETTING", max_connections=2)
+        port = await server.start("127.0.0.1", 0)
+        opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(5)]
+        assert [await reader.read() for reader, _ in opened[2:]] == [b""] * 3
+        for _, writer in opened:
+            writer.close()
+            await writer.wait_closed()
+        await server.stop()
+
+    with capture_logs() as logs:
+        asyncio.run(scenario())
+    told = [each["event"] for each in logs]
+    assert told == ["receive: the newest connections are closed, there are too many"]
 
 
 def test_grpc_on_the_wrong_port_is_told_apart_from_nonsense(caplog):
