@@ -7,7 +7,7 @@ place that has any is believed. A log record whose span never came is an exchang
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -15,8 +15,6 @@ from collector_processor.analyse.conversation.forms import Read, inputs_of, outp
 from collector_processor.analyse.conversation.messages import Message, message_of, text_of
 from collector_processor.analyse.material import Event, Material, SpanRead
 from otel_benchmark import attributes as a
-
-_NOTHING: Final = Read(())
 
 
 class Exchange(NamedTuple):
@@ -91,7 +89,7 @@ def is_tool(span: SpanRead) -> bool:
 
 def _is_call(attributes: Mapping[str, Any]) -> bool:
     return (
-        attributes.get(a.GEN_AI_OPERATION_NAME) in a.MODEL_OPERATIONS
+        text_of(attributes.get(a.GEN_AI_OPERATION_NAME)) in a.MODEL_OPERATIONS
         or attributes.get(a.OPENINFERENCE_KIND) == "LLM"
         or attributes.get(a.LLM_REQUEST_TYPE) in ("chat", "completion")
     )
@@ -100,20 +98,24 @@ def _is_call(attributes: Mapping[str, Any]) -> bool:
 def _exchange(span: SpanRead, events: Sequence[Event], *, is_call: bool) -> Exchange:
     places = [span.attributes, *(event.attributes for event in events if event.name == a.GEN_AI_DETAILS_EVENT)]
     places += [event.body for event in events if event.name == a.GEN_AI_DETAILS_EVENT and isinstance(event.body, dict)]
-    inputs = next((read for place in places if (read := inputs_of(place)).messages), None)
-    outputs = next((read for place in places if (read := outputs_of(place)).messages), None)
-    cut = any(inputs_of(place).cut or outputs_of(place).cut for place in places)
+    given, said = [inputs_of(place) for place in places], [outputs_of(place) for place in places]
     asked, answered = _from_events(events)
     return Exchange(
         span.span_id,
         span.start,
         span.end,
-        (inputs or Read(asked))._replace(cut=cut),
-        outputs or Read(answered),
+        _first(given, asked),
+        _first(said, answered),
         is_call=is_call,
         agent=text_of(span.attributes.get(a.GEN_AI_AGENT_NAME)),
         dropped=span.dropped,
     )
+
+
+def _first(reads: Sequence[Read], otherwise: Sequence[Message]) -> Read:
+    """Return what the first place says that says anything, cut if any of them was."""
+    messages = next((read.messages for read in reads if read.messages), otherwise)
+    return Read(messages, cut=any(read.cut for read in reads))
 
 
 def _from_events(events: Sequence[Event]) -> tuple[list[Message], list[Message]]:
