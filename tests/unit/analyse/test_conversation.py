@@ -291,7 +291,8 @@ def test_nothing_that_a_sender_writes_breaks_it(value):
 
 
 def test_attributes_of_another_type_harm_nothing():
-    odd = dict.fromkeys((a.GEN_AI_OPERATION_NAME, a.OPENINFERENCE_KIND, a.LLM_REQUEST_TYPE, a.GEN_AI_AGENT_NAME), ["x"])
+    names = a.GEN_AI_OPERATION_NAME, a.OPENINFERENCE_KIND, a.LLM_REQUEST_TYPE, a.GEN_AI_AGENT_NAME
+    odd = {name: ["x"] for name in names}
     finding = conversation_of(material_of(call(1, [HELLO], [HI], attributes=odd), tool_call(9, attributes=odd)))
     assert words(finding.content) == [("user", "Hello"), ("assistant", "Hi!")]
 
