@@ -97,6 +97,10 @@ class CorrectionError(BenchmarkError):
     """A person's correction can't be applied to the record; the message names the step and why."""
 
 
+class DetectionError(BenchmarkError):
+    """Stored texts can't be searched for personal data and credentials; the message names their fields."""
+
+
 # -- Store -----------------------------------------------------------------------------------------
 
 

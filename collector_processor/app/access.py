@@ -10,32 +10,26 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, TypeVar
-from uuid import UUID
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from collector_processor.app.pipeline import Pipeline, fold_settings, gate_settings
-from collector_processor.app.privacy import privacy_keys, protector_of
 from collector_processor.config import EMBEDDED, Settings
-from collector_processor.convert import correct as corrections
 from collector_processor.convert import unite
 from collector_processor.errors import StoreError
 from collector_processor.guard import Protector
-from collector_processor.model.record import BenchmarkDataPoint
-from collector_processor.model.times import to_text
 from collector_processor.store import inspection, maintenance, migrations, querying, records
 from collector_processor.store.database import Database
 from collector_processor.store.embedded import EmbeddedServer, locate
 from collector_processor.store.embedded.binaries import wheel_binaries
 from collector_processor.store.inspection import DatabaseCheck
 from collector_processor.store.maintenance import Retired
-from collector_processor.store.quarantine import Decision, JsonPatch, Quarantine, Quarantined, Selection
+from collector_processor.store.quarantine import Decision, Quarantine, Quarantined, Selection
 from collector_processor.store.querying import Answer
 from collector_processor.store.tiers import Lifetimes
 from collector_processor.train import Cleaned, CleanSettings, clean
@@ -49,13 +43,11 @@ __all__ = [
     "Selection",
     "check",
     "clean_records",
-    "correct",
     "lifetimes",
     "maintain",
     "migrate",
     "open_psql",
     "opened",
-    "protector",
     "query",
     "review",
     "running_url",
@@ -124,29 +116,11 @@ def query(url: str, text: str, *, timeout_seconds: float) -> Answer:
 def review(url: str, settings: Settings, decide: Callable[[Quarantine], Awaitable[T]]) -> T:
     """Ask or decide about records; corrected ones are folded and judged by `settings`. Raises StoreError."""
     pipeline = Pipeline(
-        Protector(None, None),  # what is stored was redacted when it came; `correct` redacts what a person adds
+        Protector(None, None),  # what is stored was redacted when it came, what a person adds is by `Decisions`
         fold_settings(settings),
         gate_settings(settings),
     )
     return _ask(url, lambda database: decide(Quarantine(database, pipeline.revise, unite)))
-
-
-def protector(settings: Settings) -> Protector:
-    """What redacts corrections, for as many records as there are. Raises ConfigError."""
-    return protector_of(settings.tenant_key, privacy_keys(settings))
-
-
-async def correct(
-    quarantine: Quarantine, id_: UUID, patch: JsonPatch, *, author: str, reason: str, protector: Protector
-) -> BenchmarkDataPoint:
-    """Correct a record now, with what stands in the patch and the reason redacted as the record's own texts are.
-
-    Raises CorrectionError where the patch doesn't fit the record or can't be searched, StoreError.
-    """
-    record = await quarantine.show(id_)
-    patch, reason = protector.correction(patch, reason, record.tenant_id)
-    corrections.correct(record, patch)
-    return await quarantine.correct(id_, patch, author=author, reason=reason, time=to_text(time.time_ns()))
 
 
 def clean_records(

@@ -47,6 +47,7 @@ from collector_processor.forward.redact import Redactor
 from collector_processor.forward.select import Selector
 from collector_processor.forward.send import Sender
 from collector_processor.forward.tally import Drop, Room, Tally
+from collector_processor.guard import Protector
 from collector_processor.guard.privacy import Text
 from collector_processor.guard.tenants import hashed
 from collector_processor.journal.reader import JournalReader
@@ -96,7 +97,8 @@ class Forwarder:
         self._room = Room(begin.queue_bytes)
         self._tally = Tally()
         self._selector = Selector(begin.ratio, begin.keep)
-        self._preparer = Preparer(self._selector, redactor_of(begin))
+        self._protector = protector_of(begin.tenant_key, begin.privacy_keys)
+        self._preparer = Preparer(self._selector, redactor_of(begin, self._protector))
         self._sender = Sender(exporter, self._room, self._tally)
         self._held: dict[UUID, _Held] = {}
         self._work: asyncio.Queue[UUID | Departed] = asyncio.Queue()
@@ -263,14 +265,14 @@ class Forwarder:
     def _give_account(self) -> None:
         tally, problem = self._tally, self._sender.problem
         state = (tally.total, self._room.used, problem)
-        if state != self._accounted:
+        redactions = self._protector.take_account()
+        if state != self._accounted or redactions.texts:
             self._accounted = state
-            self._tell(Account(tally.sent, tally.sampled, dict(tally.dropped), self._room.used, problem))
+            self._tell(Account(tally.sent, tally.sampled, dict(tally.dropped), self._room.used, problem, redactions))
 
 
-def redactor_of(begin: BeginForwarding) -> Redactor:
+def redactor_of(begin: BeginForwarding, protector: Protector) -> Redactor:
     """What makes the copies that leave, with the pseudonyms that records have."""
-    protector = protector_of(begin.tenant_key, begin.privacy_keys)
 
     def clean(texts: Sequence[tuple[str, str]], tenant: str | None) -> Sequence[str]:
         return protector.redact([Text(*text) for text in texts], tenant).values

@@ -38,7 +38,7 @@ from collector_processor.app.protocol import (
 )
 from collector_processor.config import Settings
 from collector_processor.forward.tally import Drop
-from collector_processor.model.stages import Departure
+from collector_processor.model.stages import Departure, Redactions
 from collector_processor.telemetry import get_logger, metrics
 
 log = get_logger(__name__)
@@ -81,6 +81,7 @@ class Forwarding:
 
     Attributes:
         sent, sampled, dropped: spans so far, sampled ones being left out, dropped ones by reason.
+        redactions: what the privacy pass did to what leaves.
         waiting_bytes: what the process holds.
         problem: why nothing is forwarded right now; None while all is well.
     """
@@ -97,6 +98,7 @@ class Forwarding:
         self.sent = 0
         self.sampled = 0
         self.dropped: Counter[Drop] = Counter()
+        self.redactions = Redactions()
         self.waiting_bytes = 0
         self.problem: str | None = "the forwarder process is not up yet"
 
@@ -242,6 +244,7 @@ class Forwarding:
         metrics.FORWARDED_SPANS.labels("sampled_out").inc(account.sampled - before.sampled)
         for reason, spans in account.dropped.items():
             self._drop(reason, spans - before.dropped.get(reason, 0))
+        self.redactions = self.redactions.plus(account.redactions)
         self.waiting_bytes, self.problem = account.waiting_bytes, account.problem
 
     def _settle(self) -> None:

@@ -19,6 +19,7 @@ from uuid import UUID
 import msgspec
 
 from collector_processor.app.holding import Held, Holding
+from collector_processor.app.sources import Sources
 from collector_processor.app.subject import Subject
 from collector_processor.app.withdrawal import Withdrawal, Withdrawn
 from collector_processor.assemble import records, request, wire
@@ -135,7 +136,8 @@ class Front:
             ),
             clock(),
         )
-        self._holding = Holding(int(settings.journal_max_bytes * settings.privacy_halt_share))
+        self._sources = Sources(settings)
+        self._holding = Holding(int(settings.journal_max_bytes * settings.privacy_halt_share), self._sources.of)
         self._graveyard = Graveyard(int(settings.journal_max_bytes * settings.dead_letter_share), request.extract)
         self._staged: dict[bytes, set[bytes]] = {}
         self._staged_in: Transaction | None = None
@@ -148,9 +150,8 @@ class Front:
 
     # -- Life ------------------------------------------------------------------------------------------------
 
-    async def start(self) -> None:
-        """Recover, then look at the timers ten times a second."""
-        await self.recover()
+    def start(self) -> None:
+        """Look at the timers ten times a second, from when the index is recovered and halted sources are known."""
         self._timer = asyncio.create_task(self._tick_forever(), name="front-timer")
 
     async def recover(self) -> None:
@@ -326,12 +327,14 @@ class Front:
     # -- Halted sources --------------------------------------------------------------------------------------
 
     async def halt(self, sources: frozenset[str]) -> None:
-        """Hold back the tasks of these sources and of no others. Raises JournalError."""
+        """Hold back the tasks of these sources and of no others. Raises JournalError, ConfigError."""
 
         def changed(released: set[bytes]) -> None:
             for trace_id in released:
                 self._assembler.put_off(trace_id, self._clock())
 
+        if sources:
+            await asyncio.to_thread(self._sources.prepare)
         if sources != self._holding.sources:
             await self._run(lambda _: self._holding.halt(sources), changed)
 
@@ -350,6 +353,7 @@ class Front:
                 now, now + self._links_kept
             )
         if not dry:
+            await self._run(self._holding.forget_gone)
             await self.renew_keys()
         return withdrawn
 

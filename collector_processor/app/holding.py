@@ -6,19 +6,13 @@ A trace waits as a whole as long as one of its sources is halted. Used in the jo
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from google.protobuf.message import DecodeError
-from opentelemetry.proto.resource.v1.resource_pb2 import Resource
-
-from collector_processor.assemble.messages import RawTraces
 from collector_processor.errors import DamagedEntryError, JournalFullError
 from collector_processor.journal.transaction import Transaction
 from collector_processor.model.stages import Closing, Fragment, Stored
-from collector_processor.store.halts import UNKNOWN
-from otel_benchmark import attributes as a
 
 
 class Held(NamedTuple):
@@ -34,24 +28,42 @@ class Holding:
 
     Args:
         max_bytes: what the journal may hold of one source.
+        sources_of: every name of the sources of a payload.
     """
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, sources_of: Callable[[bytes], frozenset[str]]) -> None:
         self.max_bytes = max_bytes
+        self._sources_of = sources_of
         self.sources: frozenset[str] = frozenset()
         self._since: dict[str, float] = {}
+        self._came: dict[str, int] = {}
         self._bytes: dict[str, int] = {}
-        self._of_fragment: dict[int, frozenset[str]] = {}
+        self._fragments: dict[int, _Known] = {}
         self._traces: set[bytes] = set()
 
     def halt(self, sources: frozenset[str]) -> set[bytes]:
         """Halt these and no others; returns the traces that are to be looked at anew."""
         self._since = {source: self._since.get(source, time.monotonic()) for source in sources}
-        self._bytes = dict.fromkeys(sources, 0)
-        self._of_fragment = {}
+        self._came = {source: self._came.get(source, 0) for source in sources}
         self.sources = sources
+        if not sources:
+            self._fragments = {}
+        self._recount()
         held, self._traces = self._traces, set()
         return held
+
+    def forget_gone(self, transaction: Transaction) -> None:
+        """Count only what is still in the journal, after something was taken out of it otherwise than by sealing."""
+        if self._fragments:
+            present = {stored.sequence for stored, _ in transaction.fragments()}
+            self._fragments = {sequence: known for sequence, known in self._fragments.items() if sequence in present}
+            self._recount()
+
+    def _recount(self) -> None:
+        held = Counter(dict.fromkeys(self.sources, 0))
+        for known in self._fragments.values():
+            held.update(dict.fromkeys(known.sources & self.sources, known.bytes))
+        self._bytes = dict(held)
 
     def check(self, fragments: Iterable[Fragment]) -> None:
         """Refuse a request of a halted source whose share is used up. Raises JournalFullError."""
@@ -59,7 +71,7 @@ class Holding:
             return
         sizes = dict(self._bytes)
         for fragment in fragments:
-            for source in sources_of(fragment.payload) & self.sources:
+            for source in self._sources_of(fragment.payload) & self.sources:
                 sizes[source] += len(fragment.payload)
                 if sizes[source] > self.max_bytes:
                     raise JournalFullError(
@@ -69,8 +81,9 @@ class Holding:
 
     def note(self, stored: Stored, payload: bytes) -> None:
         """A fragment is in the journal."""
-        if self.sources and stored.sequence not in self._of_fragment:
-            self._count(stored.sequence, payload)
+        if self.sources and stored.sequence not in self._fragments:
+            for source in self._count(stored.sequence, payload):
+                self._came[source] += len(payload)
 
     def part(self, transaction: Transaction, closings: Sequence[Closing]) -> tuple[list[Closing], set[bytes]]:
         """What may be sealed, and the traces that are held."""
@@ -83,43 +96,51 @@ class Holding:
             and any(self._is_halted(transaction, member.sequence) for member in closing.sealed.members)
         }
         self._traces |= held
-        return [closing for closing in closings if closing.trace_id not in held], held
+        parting = [closing for closing in closings if closing.trace_id not in held]
+        for closing in parting:
+            for member in (*(closing.sealed.members if closing.sealed is not None else ()), *closing.dropped):
+                self._leave(member.sequence)
+        return parting, held
 
     def _is_halted(self, transaction: Transaction, sequence: int) -> bool:
-        known = self._of_fragment.get(sequence)
-        if known is None:
-            try:
-                payload = transaction.payload(sequence)
-            except DamagedEntryError:
-                return False  # nobody can read it: its task becomes a dead letter
-            known = self._count(sequence, payload)
-        return bool(known)
+        known = self._fragments.get(sequence)
+        if known is not None:
+            return bool(known.sources & self.sources)
+        try:
+            payload = transaction.payload(sequence)
+        except DamagedEntryError:
+            return False  # nobody can read it: its task becomes a dead letter
+        return bool(self._count(sequence, payload))
 
     def _count(self, sequence: int, payload: bytes) -> frozenset[str]:
-        halted = self._of_fragment[sequence] = sources_of(payload) & self.sources
+        """Remember a fragment; returns the halted ones of its sources."""
+        known = self._fragments[sequence] = _Known(self._sources_of(payload), len(payload))
+        halted = known.sources & self.sources
         for source in halted:
-            self._bytes[source] += len(payload)
+            self._bytes[source] += known.bytes
         return halted
+
+    def _leave(self, sequence: int) -> None:
+        """A fragment goes, or a part of it; of that, what stays is counted when it is looked at again."""
+        known = self._fragments.pop(sequence, None)
+        if known is not None:
+            for source in known.sources & self.sources:
+                self._bytes[source] -= known.bytes
 
     def state(self) -> dict[str, Held]:
         """What is held, by source."""
         now = time.monotonic()
         states = {}
         for source, size in self._bytes.items():
-            rate = size / max(now - self._since.get(source, now), 1.0)  # the commit thread may just have resumed it
-            states[source] = Held(size, self.max_bytes, (self.max_bytes - size) / rate if rate else None)
+            # The commit thread may just have resumed it. What was held before the start came at a rate nobody knows.
+            rate = self._came.get(source, 0) / max(now - self._since.get(source, now), 1.0)
+            room = max(0, self.max_bytes - size)
+            states[source] = Held(size, self.max_bytes, room / rate if rate else None)
         return states
 
 
-def sources_of(payload: bytes) -> frozenset[str]:
-    """Where the spans of an OTLP payload come from: `namespace/name` of each service."""
-    return frozenset(_source(b"".join(each.resource)) for each in RawTraces.FromString(payload).resource_spans)
+class _Known(NamedTuple):
+    """A fragment in the journal: every name of its sources, and its size."""
 
-
-@lru_cache(maxsize=1024)
-def _source(resource: bytes) -> str:
-    try:
-        attributes = {each.key: each.value.string_value for each in Resource.FromString(resource).attributes}
-    except DecodeError:
-        return UNKNOWN
-    return "/".join(filter(None, map(attributes.get, (a.SERVICE_NAMESPACE, a.SERVICE_NAME)))) or UNKNOWN
+    sources: frozenset[str]
+    bytes: int

@@ -304,6 +304,9 @@ class Monitor:
             dropped={reason.value: spans for reason, spans in forwarding.dropped.items()},
             waiting_bytes=forwarding.waiting_bytes,
             problem=forwarding.problem,
+            texts=forwarding.redactions.texts,
+            replaced=forwarding.redactions.replaced,
+            withheld=forwarding.redactions.withheld,
         )
 
     def _off(self) -> tuple[report.Off, ...]:

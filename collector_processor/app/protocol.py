@@ -135,13 +135,17 @@ class Taken(msgspec.Struct, tag=True, frozen=True):
 
 
 class Account(msgspec.Struct, tag=True, frozen=True):
-    """What became of all spans so far, what is held, and why the backend takes nothing, if so."""
+    """What became of all spans so far, what is held, and why the backend takes nothing, if so.
+
+    `redactions` is what the privacy pass did since the account before.
+    """
 
     sent: int
     sampled: int
     dropped: dict[Drop, int]
     waiting_bytes: int
     problem: str | None
+    redactions: Redactions = Redactions()
 
 
 # -- Analysts ----------------------------------------------------------------------------------------------

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter
 from datetime import datetime
-from functools import partial
 
 from collector_processor.app.access import opened
 from collector_processor.app.control import ask
@@ -14,12 +12,12 @@ from collector_processor.app.pipeline import Pipeline, fold_settings, gate_setti
 from collector_processor.app.privacy import privacy_keys, protector_of, written_reason
 from collector_processor.config import PREFIX, Settings
 from collector_processor.errors import ConfigError, NotRunningError
-from collector_processor.guard.rescan import Rescan, condemn
-from collector_processor.model.facts import Facts
+from collector_processor.guard.rescan import Rescan
 from collector_processor.store import halts as store_halts
 from collector_processor.store.database import Database
 from collector_processor.store.halts import Halt, halted
-from collector_processor.store.rescan import BEGINNING, Mended, Scanned, by_type, rescan
+from collector_processor.store.places import BEGINNING
+from collector_processor.store.rescan import Scan, Scanned, by_type
 
 __all__ = ["Halt", "Scanned", "by_type", "halts", "resume", "scan"]
 
@@ -30,29 +28,13 @@ def scan(settings: Settings, *, since: datetime | None, limit: int | None) -> Sc
     if keys is None:
         raise ConfigError(f"{PREFIX}PRIVACY is off: what is found could not be redacted; set it to on")
     protector = protector_of(settings.tenant_key, keys)
-    again = Rescan(protector)
     pipeline = Pipeline(protector, fold_settings(settings), gate_settings(settings))
-
-    def look(facts: Facts, tenant: str | None) -> Mended | None:
-        violation = again.look(facts, tenant)
-        if violation is None:
-            return None
-        found: Counter[str] = Counter()
-        for each in violation.disclosures:
-            found[each.type] += each.times
-        return Mended(violation.facts, dict(found), partial(condemn, disclosures=violation.disclosures))
 
     async def work(url: str) -> Scanned:
         async with Database(url, application_name="otel-benchmark privacy scan") as database:
             halting = settings.privacy_violation == "halt"
-            return await rescan(
-                database,
-                look,
-                again.renamed,
-                pipeline.revise,
-                since=since or BEGINNING,
-                limit=limit,
-                halting=halting,
+            return await Scan(database, Rescan(protector), pipeline.revise, halting=halting).run(
+                since or BEGINNING, limit
             )
 
     with opened(settings) as url:
@@ -73,7 +55,7 @@ def halts(settings: Settings) -> list[Halt]:
 
 
 def resume(settings: Settings, source: str, *, author: str, reason: str) -> None:
-    """Let a source's tasks be stored again. Raises BenchmarkError."""
+    """Let a source's tasks be stored again; the reason is redacted as records are. Raises BenchmarkError."""
     reason = written_reason(settings, reason)
 
     async def work(url: str) -> None:

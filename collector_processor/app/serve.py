@@ -75,8 +75,9 @@ class Processor:
 
     async def start(self) -> None:
         """Receive and journal; the database follows in the background."""
-        await self.front.start()
+        await self.front.recover()
         await self.halts.start()
+        self.front.start()
         if self.forwarding is not None:
             self.forwarding.start()
         self._bringing_up = asyncio.create_task(self._bring_up(), name="database")

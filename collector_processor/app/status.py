@@ -102,7 +102,10 @@ class Collection(Part, frozen=True, kw_only=True):
 
 
 class Forward(Part, frozen=True, kw_only=True):
-    """Traces on their way to a backend. Spans are counted since the start, dropped ones by reason."""
+    """Traces on their way to a backend. Spans are counted since the start, dropped ones by reason.
+
+    `texts` of theirs were searched for personal data and credentials, beside those of records: see `Privacy`.
+    """
 
     endpoint: str
     protocol: str
@@ -111,6 +114,9 @@ class Forward(Part, frozen=True, kw_only=True):
     dropped: dict[str, int]
     waiting_bytes: int
     problem: str | None = None
+    texts: int = 0
+    replaced: dict[str, int] = {}
+    withheld: dict[str, int] = {}
 
 
 class Privacy(Part, frozen=True, kw_only=True):
@@ -205,6 +211,9 @@ def as_metrics(status: Status) -> Snapshot:
     if status.forward is not None:
         values[metric.FORWARD_UP] = int(status.forward.problem is None)
         values[metric.FORWARD_WAITING_BYTES] = status.forward.waiting_bytes
+        values[metric.FORWARD_TEXTS] = status.forward.texts
+        values[metric.FORWARD_REPLACED] = {(name,): count for name, count in status.forward.replaced.items()}
+        values[metric.FORWARD_WITHHELD] = {(name,): count for name, count in status.forward.withheld.items()}
     values[metric.HEALTH] = {(status.health.state.value,): 1}
     values[metric.BUILD_INFO] = {(status.version,): 1}
     if distribution is not None:

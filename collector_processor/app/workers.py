@@ -197,7 +197,7 @@ class WorkerPool:
                 for stage, spent in seconds.items():
                     metrics.BATCH_SECONDS.labels(stage).observe(spent)
                 metrics.BATCHES.labels("stored").inc()
-                self.redactions = _added(self.redactions, redactions)
+                self.redactions = self.redactions.plus(redactions)
                 await self._done_with(slot)
             case OrphansJoined(count):
                 if count:
@@ -264,11 +264,3 @@ class WorkerPool:
         await self._done_with(slot)
         self._suspects.halved(held.id, *(half.id for half in halves))
         self._waiting.extendleft(reversed(halves))
-
-
-def _added(before: Redactions, more: Redactions) -> Redactions:
-    return Redactions(
-        before.texts + more.texts,
-        dict(Counter(before.replaced) + Counter(more.replaced)),
-        dict(Counter(before.withheld) + Counter(more.withheld)),
-    )

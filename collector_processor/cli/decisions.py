@@ -70,29 +70,24 @@ def _add_decision(parser: argparse.ArgumentParser) -> None:
 
 
 def _correct(options: argparse.Namespace) -> int:
-    from collector_processor.app import access
-
-    patch, protector = _read_patch(options.patch), access.protector(load_settings(options))
-
-    def decide(quarantine: Quarantine, id_: uuid.UUID, *, author: str, **_: str) -> Awaitable[BenchmarkDataPoint]:
-        # The reason becomes part of the record, and has the pseudonyms of its tenant.
-        return access.correct(quarantine, id_, patch, author=author, reason=options.reason, protector=protector)
-
-    return _decide(options, "correct", decide, everywhere=True)
+    patch = _read_patch(options.patch)
+    return _decide(
+        options, "correct", lambda decisions, id_, **who: decisions.correct(id_, patch, **who), everywhere=True
+    )
 
 
 def _revalidate(options: argparse.Namespace) -> int:
     return _decide(
-        options, "revalidate", lambda quarantine, id_, **who: quarantine.revalidate(id_, **who), everywhere=True
+        options, "revalidate", lambda decisions, id_, **who: decisions.revalidate(id_, **who), everywhere=True
     )
 
 
 def _release(options: argparse.Namespace) -> int:
-    return _decide(options, "release", lambda quarantine, id_, **who: quarantine.release(id_, **who))
+    return _decide(options, "release", lambda decisions, id_, **who: decisions.release(id_, **who))
 
 
 def _discard(options: argparse.Namespace) -> int:
-    return _decide(options, "discard", lambda quarantine, id_, **who: quarantine.discard(id_, **who))
+    return _decide(options, "discard", lambda decisions, id_, **who: decisions.discard(id_, **who))
 
 
 def _decide(
@@ -106,8 +101,6 @@ def _decide(
 
     Filters choose in quarantine, `everywhere` also among accepted and released records.
     """
-    from collector_processor.app.privacy import written_reason
-
     if bool(options.ids) == is_filtered(options):
         options.refuse("name records by their ids, or choose them by filters such as --gate")
     ids: Sequence[uuid.UUID] = options.ids
@@ -120,13 +113,16 @@ def _decide(
         ids = [record.id for record in found]
         if ids:
             _confirm(options, f"{action} {_count(ids)}")
-    who = {"author": author_of(options), "reason": written_reason(load_settings(options), options.reason)}
+    who = {"author": author_of(options), "reason": options.reason}
 
     async def decide_all(quarantine: Quarantine) -> list[_Outcome]:
+        from collector_processor.app.deciding import Decisions
+
+        decisions = Decisions(quarantine, load_settings(options))
         outcomes = []
         for id_ in ids:
             try:
-                outcomes.append(_Outcome(id_, await decide(quarantine, id_, **who)))
+                outcomes.append(_Outcome(id_, await decide(decisions, id_, **who)))
             except BenchmarkError as error:
                 if len(options.ids) == 1:
                     raise

@@ -14,7 +14,7 @@ from collector_processor.cli.output import add_formats, print_json, print_rows
 def add_to(commands: Commands) -> None:
     """Add the group `privacy`."""
     group = commands.group("privacy", "personal data and credentials in what is stored")
-    scan = group.add("scan", "search stored records again; those with findings are redacted and quarantined")
+    scan = group.add("scan", "search what is stored again; records with findings are redacted and quarantined")
     scan.add_argument("--since", type=_age, metavar="AGE", help="only records younger than this, such as 30d or 12h")
     scan.add_argument("--limit", type=positive, default=None, metavar="N", help="at most so many, the oldest first")
     add_formats(scan)
@@ -60,17 +60,22 @@ def _scan(options: argparse.Namespace) -> int:
     since = datetime.now(UTC) - options.since if options.since else None
     scanned = scanning.scan(load_settings(options), since=since, limit=options.limit)
     if options.json:
-        found = [each._asdict() for each in scanned.violations]
-        print_json({"records": scanned.records, "violations": found, "strays": scanned.strays})
+        told = {name: [each._asdict() for each in getattr(scanned, name)] for name in ("violations", "unsearched")}
+        print_json({"records": scanned.records, **told, "elsewhere": dict(scanned.elsewhere)})
     else:
         types = scanning.by_type(scanned.violations)
-        told = ", ".join(f"{count} {name}" for name, count in sorted(types.items()))
+        said = ", ".join(f"{count} {name}" for name, count in sorted(types.items()))
         print(
-            f"{scanned.records} records searched, {len(scanned.violations)} with findings" + (f": {told}" * bool(told))
+            f"{scanned.records} records searched, {len(scanned.violations)} with findings" + (f": {said}" * bool(said))
         )
-        if scanned.strays:
-            print(f"{scanned.strays} spans that wait for their task were redacted")
+        for place, count in scanned.elsewhere.items():
+            print(f"redacted elsewhere: {count} {place}")
         if scanned.violations:
-            rows = [(each.id, each.task_id, each.source, each.found) for each in scanned.violations]
+            rows = [
+                (each.id, each.task_id, each.source, {**each.found, **each.withheld}) for each in scanned.violations
+            ]
             print_rows(("id", "task_id", "source", "found"), rows, options)
-    return 1 if scanned.violations else 0
+        if scanned.unsearched:
+            print(f"{len(scanned.unsearched)} records could not be searched, and are withheld")
+            print_rows(("id", "problem"), scanned.unsearched, options)
+    return 1 if scanned.violations or scanned.unsearched or scanned.elsewhere else 0

@@ -12,7 +12,7 @@ from collector_processor.cli.configuration import load_settings
 from collector_processor.cli.output import add_formats, print_json
 
 if TYPE_CHECKING:
-    from collector_processor.app.status import Maintenance, Status
+    from collector_processor.app.status import Forward, Maintenance, Privacy, Status
 
 DEMO_TASKS: Final = 240
 _FLUSH_SECONDS: Final = 120.0
@@ -103,9 +103,7 @@ def _lines(status: Status) -> list[str]:
         told = f"{waiting.facts} facts without their task, {waiting.evaluations} evaluations among them"
         rows.append(("waiting", told + _oldest(waiting.oldest_seconds)))
     if (privacy := status.privacy) is not None:
-        done = {"replaced": privacy.replaced, "withheld": privacy.withheld}
-        counted = [f"{what} {_counts(by_name)}" for what, by_name in done.items() if by_name]
-        rows.append(("privacy", "; ".join([f"{privacy.texts} texts searched", *counted])))
+        rows.append(("privacy", _searched(privacy)))
     for each in status.halted:
         held = f"{_bytes(each.bytes)} of {_bytes(each.max_bytes)}" + _until_full(each.seconds_to_full)
         rows.append(("halted", f"{each.source} since {each.since}: {each.found} in record {each.record}; {held}"))
@@ -115,6 +113,8 @@ def _lines(status: Status) -> list[str]:
         told = ", ".join(f"{name} {spans}" for name, spans in counts.items() if spans) or "nothing yet"
         rows.append(("forwarded", f"{told}; {_bytes(forward.waiting_bytes)} waiting"))
         rows.append(("", forward.endpoint + (f": {forward.problem}" if forward.problem else "")))
+        if forward.texts:
+            rows.append(("", _searched(forward)))
     for equation in status.equations:
         sides = f"{equation.total_name} {equation.total} = " + " + ".join(
             f"{name} {count}" for name, count in equation.terms.items() if count
@@ -124,6 +124,13 @@ def _lines(status: Status) -> list[str]:
     rows += [("off", f"{off.what}: {off.why}") for off in status.off]
     width = max(len(name) for name, _ in rows)
     return [f"{name.ljust(width)}  {text}" for name, text in rows]
+
+
+def _searched(done: Privacy | Forward) -> str:
+    """What the privacy pass did: to what is stored, or to what is forwarded."""
+    by_kind = {"replaced": done.replaced, "withheld": done.withheld}
+    counted = [f"{what} {_counts(by_name)}" for what, by_name in by_kind.items() if by_name]
+    return "; ".join([f"{done.texts} texts searched", *counted])
 
 
 def _database(tier: str | None, up: bool, lag: float, error: str | None) -> str:

@@ -1,7 +1,7 @@
 """The quality gates: each a pure function of a record that yields what it finds wrong.
 
 A reason names the field in wire form, the value and the bound. A finding may carry a severity of its own where a
-gate knows a milder case; otherwise the gate's configured one holds.
+gate knows a case that differs; otherwise the gate's configured one holds.
 """
 
 from __future__ import annotations
@@ -31,12 +31,15 @@ _EVALUATOR_KINDS: Final = frozenset(EvaluatorKind)
 
 
 class Gate(NamedTuple):
-    """A gate's name, its severity unless configured otherwise, its check, and the severity of milder cases it knows."""
+    """A gate's name, its severity unless configured otherwise, its check, and the severity of special cases it knows.
+
+    Those are milder, or what a later scan found: that is critical whatever is configured.
+    """
 
     name: GateName
     severity: Severity
     check: Callable[[BenchmarkDataPoint, Context], Iterator[Finding]]
-    milder: Severity | None = None
+    special: Severity | None = None
 
 
 def required_sections(point: BenchmarkDataPoint, _: Context) -> Iterator[Finding]:
@@ -157,16 +160,16 @@ def tokens_without_work(point: BenchmarkDataPoint, _: Context) -> Iterator[Findi
 
 
 GATES: Final = (
-    Gate(GateName.REQUIRED_SECTIONS, Severity.ERROR, required_sections, milder=Severity.INCOMPLETE),
+    Gate(GateName.REQUIRED_SECTIONS, Severity.ERROR, required_sections, special=Severity.INCOMPLETE),
     Gate(GateName.REQUIRED_FIELDS, Severity.ERROR, required_fields),
     Gate(GateName.REPORTED, Severity.INCOMPLETE, reported),
     Gate(GateName.NUMERIC_BOUNDS, Severity.ERROR, numeric_bounds),
     Gate(GateName.ENUMS, Severity.WARNING, enums),
     Gate(GateName.TIME_WINDOW, Severity.ERROR, time_window),
-    Gate(GateName.PII, Severity.CRITICAL, pii),
-    Gate(GateName.SECRETS, Severity.CRITICAL, secrets),
-    Gate(GateName.TEXT_WITHHELD, Severity.WARNING, text_withheld),
-    Gate(GateName.TENANT_HASH, Severity.CRITICAL, tenant_hash, milder=Severity.WARNING),
+    Gate(GateName.PII, Severity.CRITICAL, pii, special=Severity.CRITICAL),
+    Gate(GateName.SECRETS, Severity.CRITICAL, secrets, special=Severity.CRITICAL),
+    Gate(GateName.TEXT_WITHHELD, Severity.WARNING, text_withheld, special=Severity.CRITICAL),
+    Gate(GateName.TENANT_HASH, Severity.CRITICAL, tenant_hash, special=Severity.WARNING),
     Gate(GateName.TIMING, Severity.ERROR, timing),
     Gate(GateName.PROPENSITY, Severity.WARNING, propensity),
     Gate(GateName.SUCCESS_QUALITY, Severity.ERROR, success_quality),

@@ -50,14 +50,14 @@ class GateSettings(NamedTuple):
     def severities_in_force(self) -> set[tuple[GateName, Severity]]:
         """Every gate with each severity that it may fail with."""
         own = {(gate.name, self.severities.get(gate.name, gate.severity)) for gate in GATES}
-        return own | {(gate.name, gate.milder) for gate in GATES if gate.milder is not None}
+        return own | {(gate.name, gate.special) for gate in GATES if gate.special is not None}
 
 
 def judge(point: BenchmarkDataPoint, settings: GateSettings, previous: State | None = None) -> GuardedPoint:
     """Return the record with its verdict and state.
 
     `previous` is the state that an earlier revision is in: what a person released or discarded stays so, unless a
-    critical gate fails. A gate's configured severity replaces its own; a milder case that a gate knows keeps its.
+    critical gate fails. A gate's configured severity replaces its own; a special case that a gate knows keeps its.
     """
     verdict = verdict_of(point, settings)
     return GuardedPoint(msgspec.structs.replace(point, verdict=verdict, state=state_of(verdict, previous)))

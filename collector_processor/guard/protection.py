@@ -7,7 +7,7 @@ replaced or withheld is told by anomalies: the field, the categories and how oft
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -17,7 +17,17 @@ from collector_processor.guard.disclosures import disclosed
 from collector_processor.guard.endings import CUT_BYTES, without_half
 from collector_processor.guard.privacy import Detector, Finding, Keyring, Redacted, Redactor, Text, Withheld
 from collector_processor.guard.tenants import hash_tenants, hashed
-from collector_processor.guard.texts import COMMON, IDENTIFIERS, NAMES, Gathered, gather, gather_from, plan_of, replace
+from collector_processor.guard.texts import (
+    COMMON,
+    IDENTIFIERS,
+    NAMES,
+    Gathered,
+    gather,
+    gather_from,
+    plan_of,
+    replace,
+    spans_of,
+)
 from collector_processor.model.facts import Correction, Facts, Problem
 from collector_processor.model.stages import Converted, Disclosure, Redactions, Stray
 from otel_benchmark import attributes as a
@@ -66,6 +76,10 @@ class Protector:
         self._replaced.update(finding.category.value for finding in redacted.findings)
         self._withheld.update(each.reason.value for each in redacted.withheld)
         return redacted
+
+    def reason(self, reason: str, tenant: str | None) -> str:
+        """Return what a person gives as the reason of a decision as it may be stored."""
+        return self.redact([Text(NAMES[Correction]["reason"], reason)], tenant).values[0]
 
     def correction(
         self, patch: Sequence[dict[str, Any]], reason: str, tenant: str | None
@@ -138,22 +152,6 @@ class Protector:
         return Redacted(values, findings, withheld)
 
 
-def scan(facts: Facts, detector: Detector) -> list[Disclosure]:
-    """Return what stands in a record's facts by the rules of today, though it was redacted when it came.
-
-    What is common to tenants is searched by itself there too, so what only another text tells of it is no finding.
-    """
-    gathered = gather(facts)
-    scanned = detector.scan(gathered.texts)
-    standing = [each for each in scanned.findings if each.key not in COMMON or each.rule != "known"]
-    problems = [Problem.CREDENTIAL if each.category.secret else Problem.PERSONAL_DATA for each in standing]
-    spans = _spans([each.number for each in standing], gathered)
-    return [
-        Disclosure(span_id, each.key, problem, each.category.value)
-        for each, problem, span_id in zip(standing, problems, spans, strict=True)
-    ]
-
-
 def _without_halves(texts: list[Text]) -> bool:
     """Leave out of texts that were cut what may be half a value; whether there was such a text."""
     shortened = False
@@ -166,21 +164,10 @@ def _without_halves(texts: list[Text]) -> bool:
 
 def _disclosures(redacted: Redacted, gathered: Gathered) -> list[Disclosure]:
     told: list[Finding | Withheld] = [*redacted.findings, *redacted.withheld]
-    spans = _spans([each.number for each in told], gathered)
+    spans = spans_of([each.number for each in told], gathered)
     return [
         Disclosure(span_id, each.key, Problem.REDACTED, each.category.value)
         if isinstance(each, Finding)
         else Disclosure(span_id, each.key, Problem.TEXT_WITHHELD, each.reason.value)
         for each, span_id in zip(told, spans, strict=True)
     ]
-
-
-def _spans(numbers: Sequence[int], gathered: Gathered) -> list[str]:
-    """Return which spans said these texts."""
-    begins: Mapping[int, str] = dict(gathered.spans)
-    owners: list[str] = []
-    owner = ""
-    for number in range(len(gathered.texts)):
-        owner = begins.get(number, owner)
-        owners.append(owner)
-    return [owners[number] for number in numbers]

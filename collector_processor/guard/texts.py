@@ -6,7 +6,7 @@ and times that this program writes itself are no texts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from operator import attrgetter
 from types import NoneType, UnionType
 from typing import Any, Final, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
@@ -108,6 +108,7 @@ NAMES: Final[Mapping[type[msgspec.Struct], Mapping[str, str]]] = {
     },
     Authorship: {"commit_hash": a.PROVENANCE_COMMIT_HASH},
     Anomaly: {"detail": "anomalies.detail"},
+    Baseline: {"task_type": a.TASK_TYPE},
     Correction: {"reason": "corrections.reason", "patch": "corrections.patch"},
 }
 """Texts by the attributes that say them; one that is missing here is searched under its field's name."""
@@ -126,7 +127,7 @@ NO_TEXTS: Final[Mapping[type[msgspec.Struct], frozenset[str]]] = {
     # Who decides about records answers for it by name.
     Correction: frozenset({"fact_id", "time", "author"}),
     # What was usual is read from our own tables.
-    Baseline: frozenset({"task_type", "window_start", "window_end"}),
+    Baseline: frozenset({"window_start", "window_end"}),
 }
 """What this program writes itself, or has checked."""
 
@@ -218,7 +219,7 @@ class Plan:
         for field in self.lists:
             changed[field] = tuple([next(values) for _ in getattr(struct, field)])
         for field in self.documents:
-            changed[field] = msgspec.json.decode(next(values), type=tuple[dict[str, Any], ...])
+            changed[field] = _document(next(values))
         for field, plan in self.parts.items():
             if (part := getattr(struct, field)) is not None:
                 changed[field] = plan.replace(part, values)
@@ -256,6 +257,25 @@ def gather_from(part: Any, plan: Plan, gathered: Gathered) -> None:
 def replace(facts: Facts, values: list[str]) -> Facts:
     """Return facts with other texts: as many as were gathered, in that order."""
     return _FACTS.replace(facts, iter(values))
+
+
+def spans_of(numbers: Sequence[int], gathered: Gathered) -> list[str]:
+    """Return which spans said these texts."""
+    begins: Mapping[int, str] = dict(gathered.spans)
+    owners: list[str] = []
+    owner = ""
+    for number in range(len(gathered.texts)):
+        owner = begins.get(number, owner)
+        owners.append(owner)
+    return [owners[number] for number in numbers]
+
+
+def _document(value: str) -> tuple[dict[str, Any], ...]:
+    """Read a document again; one that was withheld is no document any more, and holds nothing."""
+    try:
+        return msgspec.json.decode(value, type=tuple[dict[str, Any], ...])
+    except msgspec.DecodeError:
+        return ()
 
 
 def _taken_apart(hint: Any) -> tuple[Any, bool]:

@@ -48,6 +48,7 @@ class Problem(StrEnum):
     PERSONAL_DATA = "personal_data"
     CREDENTIAL = "credential"
     TEXT_WITHHELD = "text_withheld"
+    CONDEMNED = "condemned"
 
 
 class Wire(msgspec.Struct, frozen=True, rename="camel", gc=False):
@@ -58,7 +59,10 @@ class Wire(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 
 class Anomaly(Wire, frozen=True):
-    """A value that was cleaned or left out. `field` is the attribute's name; `detail` shows it, shortened."""
+    """A value that was cleaned or left out. `field` is the attribute's name; `detail` shows it, shortened.
+
+    Of the problem CONDEMNED `field` is the gate that fails critically until a person has decided about the record.
+    """
 
     span_id: str
     field: str

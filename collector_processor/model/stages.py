@@ -6,7 +6,8 @@ Journalled identities are bytes (trace id 16, span id 8); times are integers of 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum, IntFlag, StrEnum
 from hashlib import blake2b
 from typing import Final, NamedTuple, Protocol
@@ -337,6 +338,17 @@ class Disclosure(NamedTuple):
     times: int = 1
 
 
+class Mended(NamedTuple):
+    """Stored facts as they may stay, and what was wrong with them, by type.
+
+    `found` stood in them (`EMAIL`), `withheld` are texts that nobody could read (`too_deep`).
+    """
+
+    facts: Facts
+    found: Mapping[str, int]
+    withheld: Mapping[str, int]
+
+
 PrivacyKeys = tuple[tuple[str, bytes], ...]
 """Keys of pseudonyms with their ids, the current one first."""
 
@@ -347,6 +359,14 @@ class Redactions(msgspec.Struct, frozen=True):
     texts: int = 0
     replaced: dict[str, int] = {}
     withheld: dict[str, int] = {}
+
+    def plus(self, more: Redactions) -> Redactions:
+        """Both together."""
+        return Redactions(
+            self.texts + more.texts,
+            dict(Counter(self.replaced) + Counter(more.replaced)),
+            dict(Counter(self.withheld) + Counter(more.withheld)),
+        )
 
 
 class GuardedPoint(NamedTuple):

@@ -151,7 +151,6 @@ async def erase_points(connection: Connection, number: int, ids: Sequence[UUID])
     for what, name in (("deep_samples", "erase_samples"), ("patches", "erase_patches")):
         removed[what] = (await connection.execute(statement(name), {"ids": ids})).rowcount
     await connection.execute(statement("drop_awaited"), {"ids": ids})
-    await connection.execute(statement("erase_joined"), {"ids": ids})
     await connection.execute(statement("bury_keys"), {"ids": ids, "number": number})
     discarded = sum(key["spans"] for key in keys if key["state"] == State.DISCARDED)
     spans = sum(key["spans"] for key in keys)

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 
 from collector_processor.errors import StoreError
-from collector_processor.model.facts import Correction, Facts
+from collector_processor.model.facts import Anomaly, Correction, Facts, Problem
 from collector_processor.model.record import BenchmarkDataPoint, State
 from collector_processor.model.stages import Revise
 from collector_processor.store.contribution import Unite
@@ -74,6 +74,7 @@ class Audited(NamedTuple):
 
 
 _WAITING: Final = Selection()
+_FOUND: Final = frozenset({Problem.PERSONAL_DATA, Problem.CREDENTIAL})
 
 
 class Quarantine:
@@ -127,7 +128,7 @@ class Quarantine:
             identity = sha256(msgspec.json.encode((id_, time, author, patch))).hexdigest()[:48]
             correction = Correction(identity, time, author, reason, tuple(patch))
             facts = self._unite(record.facts, Facts(corrections=(correction,)))
-            revised = carry_over(record, self._revise(id_, facts, record.revision + 1).point)
+            revised = self._revised(record, facts)
             await _replace(connection, held, revised)
             await _write_down(connection, id_, "correct", author=author, reason=reason, patch=patch)
             return revised
@@ -135,13 +136,16 @@ class Quarantine:
     async def revalidate(self, id_: UUID, *, author: str, reason: str) -> BenchmarkDataPoint:
         """Have the record folded and judged again by today's settings; where nothing changes there is no revision.
 
-        What a person released stays released unless a critical gate fails. Raises StoreError where the record doesn't
+        What a person released stays released unless a critical gate fails. What a scan condemned is judged by the
+        settings too, and stays condemned where these withhold it as well. Raises StoreError where the record doesn't
         exist or is discarded.
         """
         async with self._database.writing() as connection:
             held, record = await _locked(connection, id_)
             _refuse_discarded(record)
-            revised = carry_over(record, self._revise(id_, record.facts, record.revision + 1).point)
+            revised = self._revised(record, undone(record.facts))
+            if withheld(revised):
+                revised = self._revised(record, record.facts)
             if msgspec.structs.replace(revised, revision=record.revision) == record:
                 revised = record
             else:
@@ -150,14 +154,16 @@ class Quarantine:
             return revised
 
     async def release(self, id_: UUID, *, author: str, reason: str) -> BenchmarkDataPoint:
-        """Let a quarantined record count as it is.
+        """Let a quarantined record count as it is. What a scan found in it is from then on what was redacted in time.
 
-        Raises StoreError where it isn't in quarantine, or a critical gate failed: then it has to be corrected.
+        Raises StoreError where it isn't in quarantine, or another critical gate failed: then it has to be corrected.
         """
         async with self._database.writing() as connection:
             held, record = await _locked(connection, id_)
             if record.state is not State.QUARANTINED:
                 raise StoreError(f"record {id_} is {record.state}: only a quarantined one can be released")
+            if (settled := undone(record.facts, settled=True)) is not record.facts:
+                record = self._revised(record, settled)
             if withheld(record):
                 raise StoreError(f"record {id_} failed a critical gate: correct or discard it")
             released = msgspec.structs.replace(record, state=State.RELEASED)
@@ -178,6 +184,30 @@ class Quarantine:
             await move(connection, "review", Tally(in_points=-held.spans, discarded=held.spans))
             await _write_down(connection, id_, "discard", author=author, reason=reason)
             return discarded
+
+    def _revised(self, record: BenchmarkDataPoint, facts: Facts) -> BenchmarkDataPoint:
+        return carry_over(record, self._revise(record.id, facts, record.revision + 1).point)
+
+
+def undone(facts: Facts, *, settled: bool = False) -> Facts:
+    """The facts of a record without the marks by which a scan condemned it.
+
+    With `settled`, what the scan found counts as redacted, like what is found when a task comes; else as found still.
+    """
+    if not any(each.problem is Problem.CONDEMNED for each in facts.anomalies):
+        return facts
+    kept: dict[tuple[str, str, Problem], Anomaly] = {}
+    for each in facts.anomalies:
+        if each.problem is Problem.CONDEMNED:
+            continue
+        found = each.problem in _FOUND and settled
+        anomaly = msgspec.structs.replace(each, problem=Problem.REDACTED) if found else each
+        place = (anomaly.span_id, anomaly.field, anomaly.problem)
+        if (before := kept.get(place)) is not None:
+            detail = ", ".join(filter(None, (before.detail, anomaly.detail)))
+            anomaly = msgspec.structs.replace(anomaly, detail=detail)
+        kept[place] = anomaly
+    return msgspec.structs.replace(facts, anomalies=tuple(kept[place] for place in sorted(kept)))
 
 
 def _refuse_discarded(record: BenchmarkDataPoint) -> None:

@@ -1,172 +1,177 @@
-"""Read stored records and waiting strays again, page by page, and mend those in which something is found.
+"""Read stored records again, page by page, and mend those in which something is found; then all that stands beside.
 
-What is found decides the caller's `look`; it gives facts as they may stay. A record with a finding is folded of these,
-quarantined and written down in the audit trail, in one transaction under its lock.
+A record with a finding is folded of the facts that may stay, quarantined by what these say, and written down in the
+audit trail, in one transaction under its lock. One that can't be searched is withheld, and doesn't stop the others.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from collector_processor.model.facts import Facts
-from collector_processor.model.record import BenchmarkDataPoint, State, decode_point
+from collector_processor.errors import StoreError, UnfitError, told
+from collector_processor.model.record import BenchmarkDataPoint, GateName, Severity, State, decode_point
 from collector_processor.model.stages import Revise
-from collector_processor.store.contribution import each_fact, facts_of
 from collector_processor.store.database import Connection, Database
 from collector_processor.store.halts import UNKNOWN, halt
-from collector_processor.store.joining import stray_of
-from collector_processor.store.merge import Merged, carry_over, key_of
+from collector_processor.store.merge import Held, Merged, carry_over, key_of
 from collector_processor.store.points import lock_and_read, write_points
 from collector_processor.store.rows import instant
 from collector_processor.store.statements import statement
+from collector_processor.store.sweep import Searcher, sweep
 
 _PAGE: Final = 200
 """Records that are read at once."""
 AUTHOR: Final = "privacy scan"
 
 
-class Mended(NamedTuple):
-    """Facts without what was found; `found` counts it by type (`EMAIL`), `condemn` withholds the record."""
-
-    facts: Facts
-    found: dict[str, int]
-    condemn: Callable[[BenchmarkDataPoint], BenchmarkDataPoint]
-
-
-Look = Callable[[Facts, str | None], Mended | None]
-"""(facts, tenant) → what is to become of them; None where they are clean."""
-Rename = Callable[[str], str]
-"""A namespace as it may stay."""
-
-
 class Violation(NamedTuple):
-    """A record in which something was found, and how much by type."""
+    """A record in which something was found, or that has texts nobody could read: how much by type."""
 
     id: UUID
     task_id: str | None
     source: str
-    found: dict[str, int]
+    found: Mapping[str, int]
+    withheld: Mapping[str, int]
+
+
+class Unsearched(NamedTuple):
+    """A record that could not be searched, and why."""
+
+    id: UUID
+    problem: str
 
 
 class Scanned(NamedTuple):
-    """How much was read, and what was found. `strays` of those that wait were mended."""
+    """How many records were read, what was found, and how many rows were mended `elsewhere`, by place."""
 
     records: int
     violations: Sequence[Violation]
-    strays: int
+    unsearched: Sequence[Unsearched]
+    elsewhere: Mapping[str, int]
 
 
-async def rescan(
-    database: Database,
-    look: Look,
-    rename: Rename,
-    revise: Revise,
-    *,
-    since: datetime,
-    limit: int | None,
-    halting: bool = False,
-) -> Scanned:
-    """Scan the records from `since` on, the oldest first, `limit` of them at most, and all strays that wait.
+class Scan:
+    """A run through the database.
 
-    With `halting`, the source of a record in which something is found is halted in the same transaction.
-    Raises StoreError; what was mended until then stays so.
+    Args:
+        searcher: what is found, and what it is to become.
+        revise: folds and judges.
+        halting: halt the source of a record in which something is found, in the same transaction.
     """
-    read, violations = 0, []
-    place = (since, UUID(int=0))
-    while limit is None or read < limit:
-        page = await _page(database, place, _PAGE if limit is None else min(_PAGE, limit - read))
-        if not page:
-            break
-        read += len(page)
-        place = (page[-1]["timestamp"], page[-1]["id"])
-        for row in page:
-            record = decode_point(row["record"])
-            if look(record.facts, record.tenant_id) is not None:
-                found = await _mend(database, row["id"], look, revise, halting=halting)
-                violations += [found] if found else []
-    return Scanned(read, violations, await _mend_strays(database, look, rename))
 
+    def __init__(self, database: Database, searcher: Searcher, revise: Revise, *, halting: bool = False) -> None:
+        self._database = database
+        self._searcher = searcher
+        self._revise = revise
+        self._halting = halting
 
-async def _page(database: Database, place: tuple[datetime, UUID], size: int) -> list[dict[str, Any]]:
-    async with database.writing() as connection:
-        asked = {"timestamp": place[0], "id": place[1], "page": size}
-        return await (await connection.execute(statement("page_of_records"), asked)).fetchall()
+    async def run(self, since: datetime, limit: int | None = None) -> Scanned:
+        """Scan the records from `since` on, the oldest first, `limit` of them at most, and all that stands beside.
 
-
-async def _mend(database: Database, id_: UUID, look: Look, revise: Revise, *, halting: bool) -> Violation | None:
-    """Mend a record as it is now, which may be another revision than was read."""
-    async with database.writing() as connection:
-        held = (await lock_and_read(connection, [id_])).get(id_)
-        if held is None or held.record is None:
-            return None
-        record = held.record
-        mended = look(record.facts, record.tenant_id)
-        if mended is None:
-            return None
-        revised = carry_over(record, mended.condemn(revise(id_, mended.facts, record.revision + 1).point))
-        if record.state is State.DISCARDED:
-            revised = msgspec.structs.replace(revised, state=record.state)
-        merged = Merged(key_of(revised, held.spans), revised, replaced=instant(record.timestamp))
-        await write_points(connection, {id_: merged}, {id_: held})
-        reason = ", ".join(f"{count} {name}" for name, count in sorted(mended.found.items()))
-        entry = {"id": id_, "action": "scan", "author": AUTHOR, "reason": reason, "patch": None}
-        await connection.execute(statement("write_audit"), entry)
-        source = revised.provenance.source
-        named = "/".join(filter(None, (source.service_namespace, source.service_name)))
-        if halting:
-            await halt(connection, named or UNKNOWN, id_, mended.found)
-        return Violation(id_, revised.task.id, named or UNKNOWN, mended.found)
-
-
-async def _mend_strays(database: Database, look: Look, rename: Rename) -> int:
-    mended, after = 0, ""
-    while True:
-        async with database.writing() as connection:
-            asked = {"after": after, "page": _PAGE}
-            page = await (await connection.execute(statement("page_of_strays"), asked)).fetchall()
+        Raises StoreError; what was mended until then stays so.
+        """
+        read, violations, unsearched = 0, list[Violation](), list[Unsearched]()
+        place = (since, UUID(int=0))
+        while limit is None or read < limit:
+            page = await self._page(place, _PAGE if limit is None else min(_PAGE, limit - read))
             if not page:
-                return mended
-            after = page[-1]["fact_id"]
+                break
+            read += len(page)
+            place = (page[-1]["timestamp"], page[-1]["id"])
             for row in page:
-                mended += await _mend_stray(connection, row, look, rename)
+                match await self._attend(row):
+                    case Violation() as violation:
+                        violations.append(violation)
+                    case Unsearched() as problem:
+                        unsearched.append(problem)
+        return Scanned(read, violations, unsearched, await sweep(self._database, self._searcher, since))
+
+    async def _page(self, place: tuple[datetime, UUID], size: int) -> list[dict[str, Any]]:
+        async with self._database.writing() as connection:
+            asked = {"timestamp": place[0], "id": place[1], "page": size}
+            return await (await connection.execute(statement("page_of_records"), asked)).fetchall()
+
+    async def _attend(self, row: dict[str, Any]) -> Violation | Unsearched | None:
+        try:
+            record = decode_point(row["record"])
+            if self._searcher.record(record.facts, record.tenant_id) is None:
+                return None
+            return await self._mend(row["id"])
+        except Exception as error:
+            if isinstance(error, StoreError) and error.transient:
+                raise
+            return await self._withhold(row["id"], told(error))
+
+    async def _mend(self, id_: UUID) -> Violation | None:
+        """Mend a record as it is now, which may be another revision than was read."""
+        async with self._database.writing() as connection:
+            held = (await lock_and_read(connection, [id_])).get(id_)
+            if held is None or held.record is None:
+                return None
+            record = held.record
+            mended = self._searcher.record(record.facts, record.tenant_id)
+            if mended is None:
+                return None
+            revised = carry_over(record, self._revise(id_, mended.facts, record.revision + 1).point)
+            if record.state is State.DISCARDED:
+                revised = msgspec.structs.replace(revised, state=record.state)
+            await _replace(connection, held, revised)
+            counted = Counter(mended.found) + Counter(mended.withheld)
+            await _write_down(connection, id_, ", ".join(f"{count} {name}" for name, count in sorted(counted.items())))
+            source = revised.provenance.source
+            named = "/".join(filter(None, (source.service_namespace, source.service_name))) or UNKNOWN
+            if self._halting and mended.found:
+                await halt(connection, named, id_, mended.found)
+            return Violation(id_, revised.task.id, named, dict(mended.found), dict(mended.withheld))
+
+    async def _withhold(self, id_: UUID, problem: str) -> Unsearched:
+        """Let no view but quarantine show a record that can't be searched. Where it can't even be read, by its row."""
+        async with self._database.writing() as connection:
+            try:
+                held = (await lock_and_read(connection, [id_])).get(id_)
+            except UnfitError:
+                changed = await _withhold_row(connection, id_)
+            else:
+                changed = held is not None and await self._condemn(connection, held, problem)
+            if changed:
+                await _write_down(connection, id_, f"can't be searched: {problem}")
+        return Unsearched(id_, problem)
+
+    async def _condemn(self, connection: Connection, held: Held, problem: str) -> bool:
+        condemned = self._searcher.condemn(held.record, problem) if held.record is not None else None
+        if condemned is not None:
+            await _replace(connection, held, condemned)
+        return condemned is not None
 
 
-async def _mend_stray(connection: Connection, row: dict[str, Any], look: Look, rename: Rename) -> int:
-    stray = stray_of(row)
-    facts = msgspec.structs.replace(facts_of([stray.fact]), anomalies=stray.anomalies)
-    found = look(facts, stray.tenant)
-    namespace = rename(stray.namespace) if stray.namespace else stray.namespace
-    if found is None and namespace == stray.namespace:
-        return 0
-    if found is not None:
-        facts = found.facts
-    (fact,) = each_fact(facts)
-    await connection.execute(
-        statement("mend_stray"),
-        {
-            "fact_id": row["fact_id"],
-            "fact": msgspec.json.encode(fact).decode(),
-            "task_id": fact.task_id,  # type: ignore[attr-defined]  # strays are lifecycle facts, which name their task
-            "namespace": namespace,
-            "anomalies": msgspec.json.encode(facts.anomalies).decode(),
-        },
-    )
-    return 1
+async def _replace(connection: Connection, held: Held, record: BenchmarkDataPoint) -> None:
+    merged = Merged(key_of(record, held.spans), record, replaced=instant(record.timestamp))
+    await write_points(connection, {record.id: merged}, {record.id: held})
+
+
+async def _withhold_row(connection: Connection, id_: UUID) -> bool:
+    failed = {"id": id_, "gate": GateName.TEXT_WITHHELD.value, "severity": Severity.CRITICAL.value}
+    rows = await (await connection.execute(statement("withhold_point"), failed)).fetchall()
+    if rows:
+        await connection.execute(statement("mark_stale"), {"timestamps": [row["timestamp"] for row in rows]})
+    return bool(rows)
+
+
+async def _write_down(connection: Connection, id_: UUID, reason: str) -> None:
+    entry = {"id": id_, "action": "scan", "author": AUTHOR, "reason": reason, "patch": None}
+    await connection.execute(statement("write_audit"), entry)
 
 
 def by_type(violations: Sequence[Violation]) -> dict[str, int]:
-    """How much was found in all, by type."""
+    """How much was found, or withheld, in all, by type."""
     total: Counter[str] = Counter()
     for each in violations:
         total.update(each.found)
+        total.update(each.withheld)
     return dict(total)
-
-
-BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
-"""Before every record."""

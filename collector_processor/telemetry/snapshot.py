@@ -76,6 +76,15 @@ PRIVACY_REPLACED: Final = Family(
 PRIVACY_WITHHELD: Final = Family(
     "privacy_withheld", "Texts left out instead of being passed unread.", ("reason",), "counter"
 )
+FORWARD_TEXTS: Final = Family(
+    "forward_privacy_texts", "Texts of forwarded traces searched for personal data and credentials.", kind="counter"
+)
+FORWARD_REPLACED: Final = Family(
+    "forward_privacy_replaced", "Places of forwarded texts that gave way to a pseudonym.", ("category",), kind="counter"
+)
+FORWARD_WITHHELD: Final = Family(
+    "forward_privacy_withheld", "Forwarded texts left out instead of being passed unread.", ("reason",), "counter"
+)
 PRIVACY_HELD_BYTES: Final = Family(
     "privacy_held_bytes", "What the journal holds of a source that is halted after a violation.", ("source",)
 )

@@ -5,37 +5,31 @@ from __future__ import annotations
 from datetime import timedelta
 
 import msgspec
+import pytest
 from support.facts import NOON, batch, closed, evaluation, late, lost, many, revise, routing, whole
-from support.store import assert_balanced, counts, id_of
+from support.searching import Searching
+from support.store import assert_balanced, counts, execute, id_of
 
 from collector_processor.convert.union import unite
-from collector_processor.guard.rescan import condemn
+from collector_processor.errors import UnfitError
 from collector_processor.model.facts import Facts, Problem
 from collector_processor.model.record import State
-from collector_processor.model.stages import Disclosure
 from collector_processor.store import rescan as under_test
 from collector_processor.store.figures import read_figures
+from collector_processor.store.places import BEGINNING
 from collector_processor.store.quarantine import Quarantine
-from collector_processor.store.rescan import BEGINNING, Mended, rescan
+from collector_processor.store.rescan import Scan
 
-FOUND = [Disclosure("0" * 15 + "1", "arbiter.task.description", Problem.PERSONAL_DATA, "EMAIL")]
-
-
-def look(facts, tenant):
-    """Finds the word `quince`, wherever it stands."""
-    written = msgspec.json.encode(facts)
-    if b"quince" not in written:
-        return None
-    mended = msgspec.json.decode(written.replace(b"quince", b"<>"), type=Facts)
-    return Mended(mended, {"EMAIL": 1}, lambda point: condemn(point, FOUND))
+LATE = late(Facts(routings=(routing(1, 9, rationale="it came late"),)))
 
 
-def rename(namespace):
-    return namespace.replace("quince", "<>")
+def scan(run, store, limit=None, *, halting=False):
+    return run(Scan(store._database, Searching(), revise, halting=halting).run(BEGINNING, limit))
 
 
-def scan(run, store, **more):
-    return run(rescan(store._database, look, rename, revise, **{"since": BEGINNING, "limit": None} | more))
+@pytest.fixture
+def quarantine(store):
+    return Quarantine(store._database, revise, unite)
 
 
 def test_every_page_is_read_and_compressed_records_are_mended(run, store, rows, tier, monkeypatch):
@@ -50,7 +44,7 @@ def test_every_page_is_read_and_compressed_records_are_mended(run, store, rows, 
         assert len(rows("SELECT compress_chunk(chunk) FROM show_chunks('benchmark_data.points') AS chunk")) > 3
     assert scan(run, store, limit=3).records == 3
     scanned = scan(run, store)
-    assert (scanned.records, scanned.strays) == (20, 0)
+    assert (scanned.records, scanned.elsewhere, scanned.unsearched) == (20, {}, [])
     assert {each.id for each in scanned.violations} == {id_of(n) for n in (4, 8, 12, 16, 20)}
     assert scanned.violations[0].source == "arbiter"
     assert rows("SELECT count(*)::int AS n FROM benchmark.data_points") == [{"n": 15}]
@@ -62,9 +56,8 @@ def test_every_page_is_read_and_compressed_records_are_mended(run, store, rows, 
     assert_balanced(rows)
 
 
-def test_a_release_ends_and_a_discarded_record_stays_so(run, store, rows):
+def test_a_discarded_record_stays_so(run, store, rows, quarantine):
     run(store.apply(batch(*many(1), closed(whole(2, task_id="t-2", description="quince")))))
-    quarantine = Quarantine(store._database, revise, unite)
     run(quarantine.discard(id_of(2), author="bo", reason="noise"))
     [violation] = scan(run, store).violations
     assert violation.id == id_of(2)
@@ -75,19 +68,84 @@ def test_a_release_ends_and_a_discarded_record_stays_so(run, store, rows):
     assert_balanced(rows)
 
 
-def test_a_mended_stray_still_joins(run, store, rows):
-    run(store.apply(batch(lost(evaluation(9, 1, parent_span_id=None, rubric_version="quince")))))
-    assert scan(run, store).strays == 1
+def test_a_person_releases_what_a_scan_condemned(run, store, rows, quarantine):
+    run(store.apply(batch(closed(whole(description="quince")))))
+    scan(run, store)
+    assert run(quarantine.revalidate(id_of(), author="bo", reason="")).state is State.QUARANTINED
+    released = run(quarantine.release(id_of(), author="bo", reason="it is redacted"))
+    assert (released.state, released.revision) == (State.RELEASED, 3)
+    assert [each.problem for each in released.facts.anomalies] == [Problem.REDACTED]
+    assert rows("SELECT task_id FROM benchmark.exportable") == [{"task_id": "t-1"}]
+    run(store.apply(batch(LATE)))
+    assert run(quarantine.show(id_of())).state is State.RELEASED
+    assert_balanced(rows)
+
+
+def test_a_mended_stray_still_joins_and_condemns_its_record(run, store, rows, quarantine):
+    run(store.apply(batch(lost(evaluation(9, 1, parent_span_id=None, rubric_version="quince"), namespace="quince"))))
+    assert scan(run, store).elsewhere == {"waiting spans": 1}
+    assert rows("SELECT namespace FROM benchmark_data.strays") == [{"namespace": "<>"}]
+    run(execute(store, "UPDATE benchmark_data.strays SET namespace = NULL"))
     run(store.apply(batch(*many(1))))
-    record = run(Quarantine(store._database, revise, unite).show(id_of()))
+    record = run(quarantine.show(id_of()))
     assert "<>" in {each.rubric_version for each in record.facts.evaluations}
+    assert record.state is State.QUARANTINED
     assert counts(run(store.apply(batch(late(Facts(evaluations=(evaluation(1, 9),)))))))["in_points"] == 1
     assert_balanced(rows)
+
+
+def test_what_can_t_be_searched_is_withheld_and_stops_nothing(run, store, rows, quarantine):
+    tasks = {1: "medlar", 2: "pear", 3: "quince"}
+    run(store.apply(batch(*[closed(whole(n, task_id=f"t-{n}", description=said)) for n, said in tasks.items()])))
+    run(quarantine.discard(id_of(2), author="bo", reason="noise"))
+    run(execute(store, "UPDATE benchmark_data.points SET record = record - 'task' WHERE task_id = 't-2'"))
+    scanned = scan(run, store, halting=True)
+    assert {each.id: each.problem.split(":")[0] for each in scanned.unsearched} == {
+        id_of(1): "RuntimeError",
+        id_of(2): "ValidationError",
+    }
+    assert [each.id for each in scanned.violations] == [id_of(3)]
+    assert rows("SELECT count(*)::int AS n FROM benchmark.data_points") == [{"n": 0}]
+    assert rows("SELECT id FROM benchmark_data.privacy_halts") == [{"id": id_of(3)}]
+    unreadable = (
+        "SELECT state, withheld, gates_failed, gate_severities FROM benchmark_data.points WHERE task_id = 't-2'"
+    )
+    [row] = rows(unreadable)
+    assert (row["state"], row["withheld"]) == ("discarded", True)
+    assert dict(zip(row["gates_failed"], row["gate_severities"], strict=True))["text-withheld"] == "critical"
+    record = run(quarantine.show(id_of(1)))
+    assert (record.state, record.task.description, record.revision) == (State.QUARANTINED, "medlar", 2)
+    with pytest.raises(UnfitError, match="can't be read"):
+        run(quarantine.show(id_of(2)))
+    again = scan(run, store)
+    assert (again.violations, len(again.unsearched)) == ([], 2)
+    assert run(quarantine.show(id_of(1))) == record
+    assert run(read_figures(store._database)).collection["privacy_violations"] == 3
+    run(store.apply(batch(LATE)))
+    assert run(quarantine.show(id_of(1))).state is State.QUARANTINED
+    assert_balanced(rows)
+
+
+def test_a_fact_that_nobody_can_read_is_counted(run, store, rows):
+    strays = [lost(routing(n, 1, parent_span_id=None, task_id=f"t-{n}", rationale="quince")) for n in (5, 6)]
+    run(store.apply(batch(*strays)))
+    run(execute(store, "UPDATE benchmark_data.strays SET fact = '{}' WHERE task_id = 't-5'"))
+    assert scan(run, store).elsewhere == {"waiting spans": 1, "waiting spans that can't be read": 1}
+    assert "quince" not in str(rows("SELECT fact FROM benchmark_data.strays"))
+
+
+def test_corrections_of_an_unreadable_patch_go_on_without_it(run, store, quarantine):
+    run(store.apply(batch(closed(whole()))))
+    patch = [{"op": "replace", "path": "/task/complexity", "value": "medlar"}]
+    run(quarantine.correct(id_of(), patch, author="bo", reason="", time="2026-11-22T12:00:00.000000000Z"))
+    scanned = scan(run, store)
+    assert [each.id for each in scanned.unsearched] == [id_of()]
+    assert msgspec.json.encode(run(quarantine.show(id_of())).facts.corrections[0].patch) == msgspec.json.encode(patch)
 
 
 def test_the_namespace_of_a_stray_is_mended(run, store, rows):
     both = [lost(evaluation(n, 1, parent_span_id=None), namespace=each) for n, each in ((8, "prod"), (9, "of quince"))]
     run(store.apply(batch(*both)))
-    assert scan(run, store).strays == 1
+    assert scan(run, store).elsewhere == {"waiting spans": 1}
     assert {row["namespace"] for row in rows("SELECT namespace FROM benchmark_data.strays")} == {"prod", "of <>"}
-    assert scan(run, store).strays == 0
+    assert scan(run, store).elsewhere == {}

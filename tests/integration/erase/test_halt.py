@@ -99,3 +99,42 @@ def test_with_the_other_policy_it_is_only_counted(make: Callable[..., Processor]
         assert tasks(processor) == {mine.task_id}
         assert processor.status().halted == ()
         assert processor.status().collection.privacy_violations == 1
+
+
+def test_a_source_that_is_named_like_a_person_is_held_under_its_pseudonym(make: Callable[..., Processor]) -> None:
+    with make(PRIVACY="off") as before:
+        assert send(before, EMAIL, whole()) == 200
+        before.settle()
+    with make() as processor:
+        assert processor.run("privacy", "scan").returncode == 1
+        other = whole()
+        assert send(processor, EMAIL, whole()) == 200
+        assert send(processor, "sound", other) == 200
+        wait_until(lambda: tasks(processor))
+        processor.flush()
+        assert tasks(processor) == {other.task_id}
+        (halted,) = processor.status().halted
+        assert EMAIL not in halted.source
+        assert "<EMAIL:k1:" in halted.source
+        assert halted.bytes > 0
+        resumed = processor.run("privacy", "resume", halted.source, "--author", "ada", "--reason", f"{EMAIL} is gone")
+        assert resumed.returncode == 0
+        wait_until(lambda: len(tasks(processor)) == 2)
+        trail = json.loads(processor.run("quarantine", "audit", "--action", "resume", "--json").stdout)
+        assert [row["reason"].startswith("<EMAIL:k1:") for row in trail] == [True]
+        processor.assert_balanced()
+
+
+def test_a_person_lets_a_condemned_record_count_again(make: Callable[..., Processor]) -> None:
+    with make(PRIVACY="off") as before:
+        send(before, "leaky", whole(f"Write to {EMAIL}"))
+        before.settle()
+    with make(GATE_SEVERITIES="pii=warning") as processor:
+        assert processor.run("privacy", "scan").returncode == 1
+        ((id_,),) = [row.values() for row in processor.rows("SELECT id::text FROM quarantine")]
+        assert tasks(processor) == set()
+        patch = json.dumps([{"op": "replace", "path": "/task/complexity", "value": "complex"}])
+        assert processor.run("quarantine", "correct", id_, patch, "--author", "ada").returncode == 0
+        assert tasks(processor) == set()
+        assert processor.run("quarantine", "release", id_, "--author", "ada", "--reason", "redacted").returncode == 0
+        assert processor.rows("SELECT id::text FROM exportable") == [{"id": id_}]

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import psycopg
 from support.lifecycle import evaluation, execution, route, task
+from support.planted import dump
 from support.processor import Own, Processor, own
 
 from otel_benchmark import attributes as a
@@ -16,16 +16,15 @@ EMAIL = "mia.li@corp-mail.com"
 TOKEN = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
 
 
+NOTHING: dict[str, Any] = {"records": 0, "violations": [], "unsearched": [], "elsewhere": {}}
+
+
 def whole(description: str) -> Own:
     return own(task(attributes={a.TASK_DESCRIPTION: description}), route(), execution(), evaluation())
 
 
 def everything(processor: Processor) -> str:
-    tables = ("points", "point_keys", "strays", "audit")
-    with psycopg.connect(processor.database_url) as connection:
-        return "\n".join(
-            str(row) for name in tables for row in connection.execute(f"SELECT * FROM benchmark_data.{name}").fetchall()
-        )
+    return "\n".join(content.decode() for _, content in dump(processor.database_url))
 
 
 def scan(processor: Processor, *arguments: str, code: int) -> dict[str, Any]:
@@ -50,7 +49,7 @@ def test_what_was_stored_in_clear_is_found_redacted_and_quarantined(make: Callab
     with make() as processor:
         assert processor.status().collection.privacy_violations == 0
         scanned = scan(processor, code=1)
-        assert (scanned["records"], scanned["strays"]) == (3, 1)
+        assert (scanned["records"], scanned["unsearched"], scanned["elsewhere"]) == (3, [], {"waiting spans": 1})
         found = {each["task_id"]: each["found"] for each in scanned["violations"]}
         assert found == {person.task_id: {"EMAIL": 1}, secret.task_id: {"CREDENTIAL": 1}}
         left = everything(processor)
@@ -69,7 +68,7 @@ def test_what_was_stored_in_clear_is_found_redacted_and_quarantined(make: Callab
         assert (decision["action"], decision["author"]) == ("scan", "privacy scan")
         assert processor.status().collection.privacy_violations == 2
         assert b"privacy_violations_total 2" in processor.admin("/metrics").body
-        assert scan(processor, code=0) == {"records": 3, "violations": [], "strays": 0}
+        assert scan(processor, code=0) == NOTHING | {"records": 3}
         processor.assert_balanced()
 
 
@@ -86,3 +85,27 @@ def test_only_so_much_is_looked_at(make: Callable[..., Processor]) -> None:
         assert (first["records"], len(first["violations"])) == (2, 2)
         said = processor.run("privacy", "scan").stdout
         assert said.startswith("3 records searched, 1 with findings: 1 EMAIL\n")
+
+
+def test_the_words_of_decisions_are_redacted_too(make: Callable[..., Processor]) -> None:
+    """When they are given, and by a scan where they were given before."""
+    bad, worse = whole("Sort the list"), whole("Sort the list")
+    with make(PRIVACY="off") as before:
+        for each in (bad, worse):
+            before.send(*each.spans)
+        before.settle()
+        ids = [row["id"] for row in before.rows("SELECT id::text FROM data_points ORDER BY task_id")]
+        assert before.run("quarantine", "revalidate", ids[0], "--reason", f"{EMAIL} asked").returncode == 0
+        assert EMAIL in everything(before)
+    with make() as processor:
+        assert scan(processor, code=1)["elsewhere"] == {"decisions": 1}
+        patch = json.dumps([{"op": "add", "path": "/task/description", "value": EMAIL}])
+        decisions = (("correct", ids[0], patch), ("revalidate", ids[0]), ("discard", *ids, "--yes"))
+        for action, *named in decisions:
+            ran = processor.run("quarantine", action, *named, "--author", "ada", "--reason", f"{EMAIL} asked")
+            assert ran.returncode == 0, ran.stderr
+        assert processor.run("privacy", "resume", "x", "--author", "ada", "--reason", EMAIL).returncode == 1
+        assert EMAIL not in everything(processor)
+        trail = json.loads(processor.run("quarantine", "audit", "--json").stdout)
+        assert {row["reason"].split(":")[0] for row in trail} == {"<EMAIL"}
+        assert scan(processor, code=0) == NOTHING | {"records": 2}

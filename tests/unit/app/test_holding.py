@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, TracesData
-from support.lifecycle import key_values
+from support import lifecycle
+from support.lifecycle import key_values, payload, raw_task
 from support.spans import Piece
 
 from collector_processor.app.front import HOLD, SECOND, Front, Waiting
-from collector_processor.app.holding import sources_of
+from collector_processor.app.privacy import privacy_keys, protector_of
+from collector_processor.app.sources import Sources
+from collector_processor.app.subject import Subject
 from collector_processor.config import Settings
+from collector_processor.convert import convert
 from collector_processor.errors import OverloadedError
+from collector_processor.guard.privacy import Category, Keyring
 from collector_processor.model.stages import Signal
+from collector_processor.store.erasure import Kind
 from otel_benchmark import attributes as a
 
 LEAKY, SOUND = frozenset({"shop/leaky"}), frozenset({"sound"})
@@ -38,10 +45,14 @@ class Running:
         self.now = 1_760_000_000
         self.loop = asyncio.new_event_loop()
         self.waiting: list[Waiting] = []
-        settings = Settings(
-            data_dir=folder, flush_interval=0.1, journal_max_bytes=16 << 20, privacy_halt_share=500 / (16 << 20)
+        self.settings = Settings(
+            data_dir=folder,
+            flush_interval=0.1,
+            journal_max_bytes=16 << 20,
+            privacy="off",
+            privacy_halt_share=500 / (16 << 20),
         )
-        self.front = Front(settings, self.waiting.extend, lambda: self.now * SECOND)
+        self.front = Front(self.settings, self.waiting.extend, lambda: self.now * SECOND)
         self.loop.run_until_complete(self.front.recover())
 
     def end(self) -> None:
@@ -127,8 +138,72 @@ def test_its_share_is_bounded(running: Running) -> None:
     assert held.seconds_to_full is not None
 
 
+def test_the_time_to_full_is_told_by_what_comes_and_not_by_what_was_there(running: Running) -> None:
+    running.send("shop/leaky", task(1))
+    running.halt(LEAKY)
+    assert running.sealed() == 0
+    assert running.front.held["shop/leaky"].seconds_to_full is None
+    running.send("shop/leaky", task(2))
+    held = running.front.held["shop/leaky"]
+    assert held.seconds_to_full is not None
+    assert held.seconds_to_full >= (held.max_bytes - held.bytes) / held.bytes
+
+
+def test_what_is_erased_is_held_no_longer(running: Running) -> None:
+    running.halt(LEAKY)
+    running.send("shop/leaky", Piece(1, 1, 0, "task", "t-1"))
+    assert running.sealed() == 0
+    assert running.front.held["shop/leaky"].bytes > 50
+    withdrawn = running.loop.run_until_complete(running.front.withdraw(Subject(Kind.TASK, "t-1"), dry=False))
+    assert withdrawn.removed
+    assert running.front.held["shop/leaky"].bytes == 0
+
+
+def test_fragments_of_sound_sources_are_not_remembered_when_they_have_gone(running: Running) -> None:
+    running.halt(LEAKY)
+    for number in range(1, 9):
+        running.send("sound", task(number))
+    assert running.sealed() == 8
+    assert running.front._holding._fragments == {}
+
+
+ADDRESS = "mia.li@corp-mail.com"
+
+
+@pytest.mark.parametrize("key", [0, 1])
+def test_a_source_whose_name_is_redacted_is_recognised_under_every_key(running: Running, key: int) -> None:
+    keys = (("k2", b"the newer key of these tests"), ("k1", b"the older key of these tests"))
+    front = Front(
+        dataclasses.replace(
+            running.settings, data_dir=running.settings.data_dir / "other", privacy="on", privacy_keys=keys
+        ),
+        lambda _: None,
+    )
+    ring = Keyring(dict(keys), current=keys[key][0])
+    running.loop.run_until_complete(front.recover())
+    source = f"shop/{ring.pseudonym(ADDRESS, Category.EMAIL, None)}"
+    running.loop.run_until_complete(front.halt(frozenset({source})))
+    running.loop.run_until_complete(front.accept(request(f"shop/{ADDRESS}", task(1)), Signal.TRACES))
+    assert front.held[source].bytes > 50
+    running.loop.run_until_complete(front.stop())
+
+
+def test_a_source_is_named_as_its_records_name_it(tmp_path: Path) -> None:
+    """By conversion and the privacy pass themselves."""
+    sources = Sources(Settings(data_dir=tmp_path))
+    protector = protector_of(None, privacy_keys(Settings(data_dir=tmp_path)))
+    for said in (ADDRESS, f"shop of {ADDRESS}", "x" * 3000, "it\0em"):
+        resource = {a.SERVICE_NAME: said, a.SERVICE_NAMESPACE: said}
+        body = payload([lifecycle.task(attributes={a.TASK_DESCRIPTION: f"ask {ADDRESS}"})], resource=resource)
+        facts = protector.protect(convert(raw_task(body))).facts
+        assert facts is not None
+        assert facts.task is not None
+        source = facts.task.source
+        assert f"{source.service_namespace}/{source.service_name}" in sources.of(body)
+
+
 @pytest.mark.parametrize(
     ("service", "source"), [("shop/leaky", "shop/leaky"), ("leaky", "leaky"), ("", "unknown"), ("shop/", "shop")]
 )
-def test_a_source_is_its_service(service: str, source: str) -> None:
-    assert sources_of(request(service, task(1))) == {source}
+def test_a_source_is_its_service(tmp_path: Path, service: str, source: str) -> None:
+    assert Sources(Settings(data_dir=tmp_path, privacy="off")).of(request(service, task(1))) == {source}

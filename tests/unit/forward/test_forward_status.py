@@ -63,6 +63,15 @@ def test_words_before_anything_was_forwarded(
     assert lines(monkeypatch, capsys, fresh) == ["forwarded nothing yet; 0 B waiting", "http://j"]
 
 
+def test_what_was_redacted_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    redacted = msgspec.structs.replace(FORWARD, texts=9, replaced={"EMAIL": 2}, withheld={"too_deep": 1})
+    assert lines(monkeypatch, capsys, redacted)[-1] == "9 texts searched; replaced 2 EMAIL; withheld 1 too_deep"
+    values = as_metrics(status(redacted))
+    assert values[snapshot.FORWARD_TEXTS] == 9
+    assert values[snapshot.FORWARD_REPLACED] == {("EMAIL",): 2}
+    assert values[snapshot.FORWARD_WITHHELD] == {("too_deep",): 1}
+
+
 def test_metrics() -> None:
     values = as_metrics(status(FORWARD))
     assert (values[snapshot.FORWARD_UP], values[snapshot.FORWARD_WAITING_BYTES]) == (0, 2048)

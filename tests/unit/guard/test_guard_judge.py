@@ -68,10 +68,10 @@ def test_the_severity_of_a_gate_is_configuration(severity: Severity) -> None:
     assert judged.valid == (severity in (Severity.INCOMPLETE, Severity.WARNING))
 
 
-def test_the_severities_in_force_are_of_every_gate_and_its_milder_cases() -> None:
+def test_the_severities_in_force_are_of_every_gate_and_its_special_cases() -> None:
     in_force = GateSettings(severities={"enums": Severity.ERROR}).severities_in_force()
     assert {gate for gate, _ in in_force} == set(GateName)
-    assert len(in_force) == len(GateName) + 2
+    assert len(in_force) == len(GateName) + 3
     assert {severity for gate, severity in in_force if gate is GateName.ENUMS} == {Severity.ERROR}
     assert {severity for gate, severity in in_force if gate is GateName.TENANT_HASH} == {
         Severity.CRITICAL,
@@ -88,7 +88,7 @@ def test_a_gate_fails_only_with_severities_that_it_declares() -> None:
     assert failed <= GateSettings().severities_in_force()
 
 
-def test_a_milder_case_keeps_its_severity() -> None:
+def test_a_special_case_keeps_its_severity() -> None:
     point = record_of(task(), route(), execution(), tool_call())
     judged = judge(point, GateSettings(severities={"required-sections": Severity.CRITICAL})).point.verdict
     assert judged is not None

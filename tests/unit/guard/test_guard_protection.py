@@ -15,9 +15,9 @@ from support.privacy_corpus import positives
 from collector_processor.convert import convert
 from collector_processor.errors import CorrectionError
 from collector_processor.guard import Protector
-from collector_processor.guard.privacy import Category, Detector, Keyring, Text
+from collector_processor.guard.privacy import Category, Keyring, Text
 from collector_processor.guard.privacy.keys import category_of
-from collector_processor.guard.protection import scan
+from collector_processor.guard.rescan import Rescan
 from collector_processor.guard.texts import COMMON, IDENTIFIERS
 from collector_processor.model.facts import Facts, Problem, RoutingFact
 from collector_processor.model.stages import Converted, SealKind
@@ -27,7 +27,6 @@ KEY = b"a key of at least thirty-two bytes"
 ACME, OTHER = a.tenant_hash(KEY, "acme"), a.tenant_hash(KEY, "other")
 RING = Keyring({"k1": b"pseudonyms of sixteen bytes"}, "k1")
 PROTECTOR = Protector(KEY, RING)
-DETECTOR = Detector()
 MAIL = "mia.li@corp.com"
 
 
@@ -147,7 +146,7 @@ def test_a_task_id_is_searched_by_itself() -> None:
     facts = facts_of(said('{"user_id": "mia_li_3668"}', task_id="mia_li_3668"))
     assert facts.task.task_id == "mia_li_3668"
     assert "mia_li" not in facts.task.description
-    assert scan(facts, DETECTOR) == []
+    assert Rescan(PROTECTOR).record(facts, ACME) is None
 
 
 def test_a_late_part_has_the_pseudonyms_of_the_tenant_that_it_names() -> None:
@@ -206,16 +205,7 @@ def test_a_second_pass_and_a_scan_find_nothing(text: str, tenant: str | None) ->
     once = PROTECTOR.protect(said(text, tenant, events=[event(a.EXCEPTION_EVENT, {a.EXCEPTION_MESSAGE: text})]))
     assert PROTECTOR.protect(once).facts == once.facts
     assert once.facts is not None
-    assert scan(once.facts, DETECTOR) == []
-
-
-def test_a_scan_tells_what_stands_there_still() -> None:
-    facts = said(f"{MAIL} and Bearer {'abc123XYZ' * 4}").facts
-    assert facts is not None
-    assert {(each.field, each.problem, each.type) for each in scan(facts, DETECTOR)} == {
-        (a.TASK_DESCRIPTION, Problem.PERSONAL_DATA, "EMAIL"),
-        (a.TASK_DESCRIPTION, Problem.CREDENTIAL, "CREDENTIAL"),
-    }
+    assert Rescan(PROTECTOR).record(once.facts, None) is None
 
 
 def test_clean_facts_are_passed_as_they_are() -> None:
