@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shlex
 import time
 from collections import deque
 from datetime import UTC, datetime
@@ -154,7 +155,8 @@ class Monitor:
             reasons.append(f"journal: {values} entries can't be read: {problem}; put it back and start again")
         reasons += [
             f"privacy: {halt.source} is halted since {halt.since.isoformat(timespec='seconds')}, its tasks wait: "
-            f"{halt.found} in record {halt.id}; look at it, then `otel-benchmark privacy resume {halt.source}`"
+            f"{halt.found} in record {halt.id}; look at it, then `otel-benchmark privacy resume "
+            f"{shlex.quote(halt.source)}`"
             for halt in processor.halts.current
         ]
         reasons += processor.listeners.problems()
