@@ -81,6 +81,7 @@ def test_nothing_planted_leaves(protected: Start) -> None:
     assert planting.found_in(running.outputs()) == []
     assert planting.found_in([("answer", (told.stdout + told.stderr).encode())]) == []
 
+    wait_until(lambda: (done := processor.status().forward) is not None and done.replaced.get("EMAIL", 0) > 5)
     forwarded = attributes_of(running.backend.of(mine.trace_id)[bytes(7) + b"\1"])
     assert row["task_id"] == forwarded[a.TASK_ID]
     assert row["task_id"].endswith(running.pseudonym(mine.task_id, None))
