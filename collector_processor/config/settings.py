@@ -229,6 +229,38 @@ class Settings:
         "64MiB",
         "held of traces on their way; what comes above is not forwarded, and counted",
     )
+    analysts: int = _setting(values.count(1, 64), "1", "processes for deep analyses; each is started when it is needed")
+    analysis_timeout: float = _setting(
+        values.duration("1s", "1h"), "30s", "what the analysis of one facet may take, requests to a model not counted"
+    )
+    analysis_memory: int = _setting(
+        values.size("64MiB", "64GiB"), "1GiB", "memory of a process for it, beyond what it begins with (Linux)"
+    )
+    analysis_max_bytes: int = _setting(values.size("16KiB", "64MiB"), "2MiB", "the largest deep sample that is stored")
+    judge_url: str | None = _setting(
+        values.URL, "", "OpenAI-compatible API whose model judges tasks, such as `http://127.0.0.1:8000/v1`; empty: off"
+    )
+    judge_model: str | None = _setting(values.NAME, "", "the model's name there")
+    judge_key: str | None = _setting(values.TOKEN, "", "the key of that API", secret=True)
+    judge_rubric: Path | None = _setting(
+        values.FILE, "", "the judge's prompt, named by its first line; default: the one that is shipped"
+    )
+    judge_votes: int = _setting(values.count(1, 15), "3", "judgements of each task, which are compared")
+    judge_calls_per_hour: int = _setting(
+        values.count(1, 1_000_000), "600", "requests to the judge in any hour; above, the sample is shed"
+    )
+    judge_timeout: float = _setting(
+        values.duration("1s", "10m"), "60s", "of one request to a model, be it for a judgement or a reflection"
+    )
+    judge_max_bytes: int = _setting(
+        values.size("8KiB", "16MiB"), "200KiB", "prompt that a model is sent; messages in the middle go first"
+    )
+    reflection_url: str | None = _setting(
+        values.URL, "", "the same API of a model that is asked to reflect on tasks whose agent didn't; empty: off"
+    )
+    reflection_model: str | None = _setting(values.NAME, "", "the model's name there")
+    reflection_key: str | None = _setting(values.TOKEN, "", "the key of that API", secret=True)
+    reflection_calls_per_hour: int = _setting(values.count(1, 1_000_000), "600", "requests for reflections in any hour")
     chunk_interval: float = _setting(
         values.duration("1h", "90d"),
         "7d",

@@ -169,6 +169,7 @@ def _contradictions(values: Mapping[str, Any]) -> Iterator[str]:
             yield f"{PREFIX}{twin} and {PREFIX}{name} are both {address}: give each a port of its own"
     yield from _exposed(settings)
     yield from _forwarding(settings, listeners)
+    yield from _models(settings)
 
 
 def _exposed(settings: Settings) -> Iterator[str]:
@@ -198,6 +199,13 @@ def _forwarding(settings: Settings, listeners: Mapping[str, Address]) -> Iterato
         yield f"{PREFIX}FORWARD_ENDPOINT is without TLS but has certificates: write it with https://"
     if endpoint.hostname in _LOOPBACK and endpoint.port in {address.port for address in listeners.values()}:
         yield f"{PREFIX}FORWARD_ENDPOINT is this processor itself: name another backend"
+
+
+def _models(settings: Settings) -> Iterator[str]:
+    for name in ("judge", "reflection"):
+        url, model = getattr(settings, f"{name}_url"), getattr(settings, f"{name}_model")
+        if (url is None) != (model is None):
+            yield f"{PREFIX}{name.upper()}_URL and {PREFIX}{name.upper()}_MODEL belong together: give both"
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:

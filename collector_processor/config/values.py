@@ -198,6 +198,12 @@ def _read_secrets(text: str) -> tuple[bytes, ...]:
     return tuple(_read_key(part.strip()) for part in re.split(r"[,\n]", text) if part.strip())
 
 
+def _read_token(text: str) -> str:
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        raise ValueError
+    return text
+
+
 def _read_keys(text: str) -> PrivacyKeys:
     keys: dict[str, bytes] = {}
     for line in filter(None, (part.strip() for part in re.split(r"[,\n]", text))):
@@ -274,6 +280,9 @@ SECRETS: Final[Form[tuple[bytes, ...] | None]] = Form(
     "secrets of at least 16 bytes without a comma, separated by commas or a line each",
     _read_secrets,
     lambda value: ",".join(each.decode(errors="replace") for each in value or ()),
+)
+TOKEN: Final[Form[str | None]] = Form(
+    "a key in printable ASCII, without spaces", _read_token, lambda value: value or ""
 )
 KEYS: Final[Form[PrivacyKeys | None]] = Form(
     "keys such as k2=secret,k1=secret (or a line each), the current one first; an id is a lower-case letter and up to"

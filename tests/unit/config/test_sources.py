@@ -332,3 +332,15 @@ def test_a_url_is_shown_without_its_passwords(url: str, masked: str) -> None:
 @given(st.text(alphabet=st.characters(codec="utf-8"), min_size=1))
 def test_no_password_survives_masking(password: str) -> None:
     assert mask_url(f"postgresql://owner:{password}@/") == "postgresql://owner:***@/"
+
+
+@pytest.mark.parametrize("name", ["JUDGE", "REFLECTION"])
+def test_an_endpoint_and_its_model_belong_together(name):
+    for alone, value in (("URL", "http://127.0.0.1:8000/v1"), ("MODEL", "judge-1")):
+        with pytest.raises(ConfigError, match=f"{name}_URL and COLLECTOR_PROCESSOR_{name}_MODEL belong together"):
+            load({f"COLLECTOR_PROCESSOR_{name}_{alone}": value})
+
+
+def test_a_key_of_an_endpoint_has_no_spaces():
+    with pytest.raises(ConfigError, match=r"JUDGE_KEY: its value \(not shown\) is not a key in printable ASCII"):
+        load({"COLLECTOR_PROCESSOR_JUDGE_KEY": "Bearer secret"})
