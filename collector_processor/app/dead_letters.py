@@ -16,12 +16,14 @@ import msgspec
 
 from collector_processor.app.control import Handler, ask
 from collector_processor.app.front import SECOND, Front, Waiting
+from collector_processor.app.policies import state_of
 from collector_processor.config import Settings
 from collector_processor.errors import ControlError, NotRunningError
 from collector_processor.journal import letters
 from collector_processor.journal.format import DeadLetter
 from collector_processor.journal.kept import task_of
-from collector_processor.model.stages import FragmentFlag
+from collector_processor.journal.transaction import Transaction
+from collector_processor.model.stages import FragmentFlag, SealedBatch
 from collector_processor.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -94,13 +96,16 @@ class DeadLetters:
         chosen = await self._existing(ids)
         done = 0
         for page in _pages(chosen):
-            batches = await self._front.run(partial(letters.retry, ids=page, now=self._front.now))
+            batches = await self._front.run(partial(self._retry, ids=page))
             self._announce([Waiting(batch.id, batch.sealed_at, len(batch.tasks), batch.spans) for batch in batches])
             self._moved()
             done += len(batches)
         if ids and done < len(chosen):
             raise ControlError("spans of a dead letter are damaged: it can't be retried, only discarded")
         return done
+
+    def _retry(self, transaction: Transaction, ids: Collection[str]) -> list[SealedBatch]:
+        return letters.retry(transaction, ids, self._front.now, state_of(transaction))
 
     async def discard(self, ids: Collection[str], *, author: str, reason: str) -> int:
         """Delete letters for good; returns how many. Raises ControlError where one is not there, JournalError."""

@@ -47,6 +47,22 @@ def database_spans(ledger: Ledger) -> Equation:
     )
 
 
+def deep_samples(counters: Counters) -> Equation:
+    """Every deep facet that was kept of a task, by what became of it."""
+    return Equation(
+        name="deep samples",
+        total_name="kept",
+        total=counters.samples_kept,
+        terms={
+            "pending": counters.samples_pending,
+            "stored": counters.samples_stored,
+            "record_gone": counters.samples_void,
+            "erased": counters.samples_withdrawn,
+            "forgone": counters.samples_forgone,
+        },
+    )
+
+
 def records(counters: Counters) -> Equation:
     """Every task that was closed, by what became of it."""
     return Equation(

@@ -19,12 +19,14 @@ from uuid import UUID
 import msgspec
 
 from collector_processor.app.holding import Held, Holding
+from collector_processor.app.policies import Policies, possible, state_of
+from collector_processor.app.sampling import document_of
 from collector_processor.app.sources import Sources
 from collector_processor.app.subject import Subject
 from collector_processor.app.withdrawal import Withdrawal, Withdrawn
 from collector_processor.assemble import records, request, wire
 from collector_processor.assemble.assembler import Arrival, Assembler, Summary
-from collector_processor.assemble.closing import Limits
+from collector_processor.assemble.closing import Limits as ClosingLimits
 from collector_processor.config import Settings
 from collector_processor.errors import (
     DamagedEntryError,
@@ -32,12 +34,15 @@ from collector_processor.errors import (
     JournalFullError,
     OverloadedError,
 )
-from collector_processor.journal import seals
+from collector_processor.journal import analyses, seals
+from collector_processor.journal.analyses import Limits
 from collector_processor.journal.commit import GroupCommit
 from collector_processor.journal.environment import Environment
 from collector_processor.journal.format import Counters, UndecodableSpan
 from collector_processor.journal.letters import Graveyard
+from collector_processor.journal.reader import JournalReader
 from collector_processor.journal.transaction import Transaction
+from collector_processor.model.sampling import Tally
 from collector_processor.model.stages import (
     HEADER,
     Applied,
@@ -45,6 +50,7 @@ from collector_processor.model.stages import (
     Departure,
     Fragment,
     FragmentFlag,
+    Member,
     Receipt,
     SealedBatch,
     Signal,
@@ -92,6 +98,7 @@ class Snapshot(NamedTuple):
     counters: Counters
     summary: Summary
     used_bytes: int
+    oldest_analysis: int | None
 
 
 class Front:
@@ -122,9 +129,10 @@ class Front:
         self.folder: Path = settings.data_dir / "journal"
         self._environment = Environment(self.folder, settings.journal_max_bytes)
         self._commit = GroupCommit(self._environment)
+        self.reader = JournalReader(self.folder, self._environment.lmdb)
         self._links_kept = int(settings.max_task_age * SECOND)
         self._assembler = Assembler(
-            Limits(
+            ClosingLimits(
                 grace=int(settings.grace * SECOND),
                 max_grace=MAX_GRACE,
                 max_task_age=int(settings.max_task_age * SECOND),
@@ -136,6 +144,8 @@ class Front:
             ),
             clock(),
         )
+        self._policies = Policies(possible(document_of(settings).config, judging=settings.judge_url is not None))
+        self._room_for_analyses = int(settings.journal_max_bytes * settings.analysis_share)
         self._sources = Sources(settings)
         self._holding = Holding(int(settings.journal_max_bytes * settings.privacy_halt_share), self._sources.of)
         self._graveyard = Graveyard(int(settings.journal_max_bytes * settings.dead_letter_share), request.extract)
@@ -174,8 +184,9 @@ class Front:
         for batch in transaction.sealed_batches():
             waiting.append(Waiting(batch.id, batch.sealed_at, len(batch.tasks), batch.spans))
             for task in batch.tasks:
-                for member in task.members:
-                    sealed[member.sequence] = sealed.get(member.sequence, 0) | member.mask
+                _mark(sealed, task.members)
+        for _, analysis in analyses.pending(transaction.view):
+            _mark(sealed, analysis.members)
         for stored, taken in transaction.fragments():
             self._assembler.restore(stored, taken | sealed.get(stored.sequence, 0))
         return waiting
@@ -302,7 +313,7 @@ class Front:
                 departing[:] = _departing(transaction, closings)
             for share in _batches(closings):
                 tasks = tuple(closing.sealed for closing in share if closing.sealed is not None)
-                batch = SealedBatch(uuid.uuid4(), now, tasks)
+                batch = SealedBatch(uuid.uuid4(), now, tasks, state_of(transaction))
                 transaction.seal(batch, share, now, self._links_kept)
                 if tasks:
                     waiting.append(Waiting(batch.id, now, len(tasks), batch.spans))
@@ -339,6 +350,11 @@ class Front:
             await self._run(lambda _: self._holding.halt(sources), changed)
 
     @property
+    def halted(self) -> frozenset[str]:
+        """Sources that are halted."""
+        return self._holding.sources
+
+    @property
     def held(self) -> dict[str, Held]:
         """What is held of halted sources."""
         return self._holding.state()
@@ -370,7 +386,13 @@ class Front:
 
     async def complete(self, batch_id: UUID, applied: Applied) -> None:
         """The database has the batch: act on its ledger row. Raises DeadLettersFullError, and other JournalErrors."""
-        await self._run(lambda transaction: transaction.complete(batch_id, applied, self._graveyard, self._clock()))
+        await self._run(lambda transaction: self._complete(transaction, batch_id, applied))
+
+    def _complete(self, transaction: Transaction, batch_id: UUID, applied: Applied) -> None:
+        now = self._clock()
+        limits = Limits(self._room_for_analyses, lambda facet: self._policies.admit(transaction, facet, now))
+        if transaction.complete(batch_id, applied, self._graveyard, now, limits) is not None:
+            self._policies.learn(transaction, applied.sampling, now)
 
     async def halve(self, batch_id: UUID) -> list[Waiting]:
         """Seal a batch's tasks anew in two halves; none where it has a single one, or is gone. Raises JournalError."""
@@ -381,6 +403,15 @@ class Front:
         """Make a batch's tasks dead letters. Raises DeadLettersFullError, and other JournalErrors."""
         await self._run(lambda transaction: seals.bury(transaction, batch_id, error, self._graveyard, self._clock()))
 
+    async def analysed(self, number: int, spent: Tally, *, void: bool) -> None:
+        """What an analysis gave is stored, for what it `spent`; or its record is gone. Raises JournalError."""
+
+        def end(transaction: Transaction) -> None:
+            if analyses.done(transaction, number, void=void):
+                self._policies.learn(transaction, spent, self._clock())
+
+        await self._run(end)
+
     async def snapshot(self) -> Snapshot:
         """Counters and index at one moment."""
         return await self._run(
@@ -388,6 +419,7 @@ class Front:
                 msgspec.structs.replace(transaction.counters),
                 self._assembler.summary(),
                 transaction.used_bytes(),
+                next((analysis.since for _, analysis in analyses.pending(transaction.view)), None),
             )
         )
 
@@ -439,6 +471,11 @@ def _departing(transaction: Transaction, closings: Sequence[Closing]) -> Iterato
                     payload = transaction.payload(member.sequence)
                     room -= len(payload)
             yield Departure(closing.trace_id, payload, member.positions)
+
+
+def _mark(taken: dict[int, int], members: Sequence[Member]) -> None:
+    for member in members:
+        taken[member.sequence] = taken.get(member.sequence, 0) | member.mask
 
 
 def _size(fragment: Fragment) -> int:

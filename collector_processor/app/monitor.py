@@ -17,8 +17,9 @@ from typing import Final, Protocol
 
 from collector_processor.app import status as report
 from collector_processor.app.admin import Health, State
+from collector_processor.app.analysis import Analysing
 from collector_processor.app.database import DatabaseKeeper
-from collector_processor.app.equations import database_spans, journal_spans, records
+from collector_processor.app.equations import database_spans, deep_samples, journal_spans, records
 from collector_processor.app.forwarding import Forwarding, protocol_of
 from collector_processor.app.front import SECOND, Front
 from collector_processor.app.front import Snapshot as JournalSnapshot
@@ -60,6 +61,7 @@ class Watched(Protocol):
     database: DatabaseKeeper
     upkeep: Upkeep
     halts: Halts
+    analysing: Analysing
     forwarding: Forwarding | None
     listeners: Listeners
     stopping: bool
@@ -189,7 +191,7 @@ class Monitor:
         assert latest is not None
         counters, summary = latest.counters, latest.summary
         backlog = processor.pool.backlog
-        equations = [journal_spans(counters), records(counters)]
+        equations = [journal_spans(counters), records(counters), deep_samples(counters)]
         if figures is not None:
             equations.append(database_spans(figures.ledger))
         keeper = processor.database
@@ -229,6 +231,7 @@ class Monitor:
             equations=tuple(equations),
             waiting=self._waiting(),
             privacy=self._privacy(),
+            analysis=self._analysis(figures, latest),
             halted=self._halted(),
             forward=self._forward(),
             off=self._off(),
@@ -276,6 +279,18 @@ class Monitor:
             return None
         return report.Privacy(
             keys=tuple(key_id for key_id, _ in keys), texts=done.texts, replaced=done.replaced, withheld=done.withheld
+        )
+
+    def _analysis(self, figures: Figures | None, latest: JournalSnapshot) -> report.Analysis:
+        counters, oldest = latest.counters, latest.oldest_analysis
+        settings = self._processor.settings
+        return report.Analysis(
+            pending=counters.samples_pending,
+            oldest_pending_seconds=None if oldest is None else time.time() - oldest / SECOND,
+            bytes=counters.analysis_bytes,
+            max_bytes=int(settings.journal_max_bytes * settings.analysis_share),
+            stored=None if figures is None else figures.deep_samples,
+            problem=self._processor.analysing.problem,
         )
 
     def _halted(self) -> tuple[report.Halted, ...]:
@@ -327,6 +342,9 @@ class Monitor:
         if settings.forward_endpoint is None:
             why = "COLLECTOR_PROCESSOR_FORWARD_ENDPOINT is not set: traces go nowhere else"
             off.append(report.Off(what="forwarding", why=why))
+        if settings.judge_url is None:
+            why = "COLLECTOR_PROCESSOR_JUDGE_URL is not set: no task is judged by a model"
+            off.append(report.Off(what="judge", why=why))
         return (*off, *self._processor.upkeep.quality.off())
 
 

@@ -12,7 +12,9 @@ from collector_processor.errors import told
 from collector_processor.guard import GateSettings, Protector, judge, with_baseline
 from collector_processor.model.facts import Baseline, Facts
 from collector_processor.model.record import OutlierRule, Severity
+from collector_processor.model.sampling import SamplingState
 from collector_processor.model.stages import Converted, GuardedPoint, PreparedBatch, RawTask, Redactions, Refused
+from collector_processor.sample.decision import NOTHING_KNOWN
 from collector_processor.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -45,10 +47,17 @@ class Pipeline:
         self.baselines: Mapping[str, Baseline] = {}
         """What is usual now, by task type: tasks that are prepared from now on are compared with it."""
 
-    def prepare(self, batch_id: UUID, tasks: Sequence[RawTask], damaged: Sequence[Refused] = ()) -> PreparedBatch:
+    def prepare(
+        self,
+        batch_id: UUID,
+        tasks: Sequence[RawTask],
+        damaged: Sequence[Refused] = (),
+        sampling: SamplingState = NOTHING_KNOWN,
+    ) -> PreparedBatch:
         """Convert and guard a batch. A task that makes one of them fail is refused, the others go on.
 
         `damaged` tasks could not even be read. What is not redacted is refused too: nothing is stored as it came.
+        `sampling` is what was sealed with the batch, and goes along.
         """
         converted: list[Converted] = []
         refused = list(damaged)
@@ -59,7 +68,7 @@ class Pipeline:
                 log.exception("convert: a task was refused", trace_id=task.sealed.trace_id.hex())
                 sealed = task.sealed
                 refused.append(Refused(sealed.trace_id, sealed.span_id, sealed.spans, f"conversion: {told(error)}"))
-        return PreparedBatch(batch_id, converted, refused)
+        return PreparedBatch(batch_id, converted, refused, sampling)
 
     def take_account(self) -> Redactions:
         """What the privacy pass did since this was asked last."""

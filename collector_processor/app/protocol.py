@@ -35,6 +35,10 @@ class Begin(msgspec.Struct, tag=True, frozen=True):
     fold: FoldSettings
     gates: GateSettings
     database_timeout: float
+    policies: str
+    """Of sampling, as a TOML document that the front has checked."""
+    judging: bool
+    """Whether there is a judge that deep facets may be kept for."""
     log_level: str
     log_format: str
 

@@ -19,6 +19,7 @@ from typing import Any, Final
 import msgspec
 import uvloop
 
+from collector_processor.app.analysis import Analysing
 from collector_processor.app.control import ControlServer
 from collector_processor.app.database import DatabaseKeeper
 from collector_processor.app.dead_letters import DeadLetters
@@ -34,6 +35,7 @@ from collector_processor.app.outage import Outage
 from collector_processor.app.pipeline import fold_settings, gate_settings
 from collector_processor.app.privacy import privacy_keys
 from collector_processor.app.protocol import Begin, BeginForwarding
+from collector_processor.app.sampling import document_of
 from collector_processor.app.upkeep import Upkeep
 from collector_processor.app.workers import WorkerPool
 from collector_processor.config import EMBEDDED, PREFIX, Settings
@@ -56,12 +58,14 @@ class Processor:
         self.stopping = False
         self.fault: str | None = None
         self.privacy_keys = privacy_keys(settings)
+        self._policies = document_of(settings).text
         self.database = DatabaseKeeper(settings)
         self.forwarding = Forwarding(self._begin_forwarding) if settings.forward_endpoint else None
         departed = self.forwarding.departed if self.forwarding else None
         self.outage = Outage(settings.store_attempts, settings.store_pause)
         self.front = Front(settings, self._sealed, on_departed=departed)
         self.pool = WorkerPool(self._begin, BatchDesk(self.front, self.database, self.forwarding), self.outage)
+        self.analysing = Analysing(settings, self.database, self.front, self.privacy_keys)
         self.halts = Halts(settings, self.database, self.front)
         self.dead_letters = DeadLetters(self.front, self.pool.add, self.pool.hurry)
         self.upkeep = Upkeep(settings, self.database)
@@ -85,6 +89,7 @@ class Processor:
         await self._control.start()
         self.monitor.start()
         self.upkeep.start()
+        self.analysing.start()
 
     async def _bring_up(self) -> None:
         try:
@@ -128,6 +133,7 @@ class Processor:
             self._drain,
             self._give_up_bringing_up,
             self.pool.stop,
+            self.analysing.stop,
             self._stop_forwarding,
             self.upkeep.stop,
             self.halts.stop,
@@ -177,6 +183,8 @@ class Processor:
             fold=fold_settings(settings),
             gates=gate_settings(settings),
             database_timeout=settings.database_timeout,
+            policies=self._policies,
+            judging=settings.judge_url is not None,
             log_level=settings.log_level,
             log_format=settings.log_format,
         )
@@ -235,6 +243,7 @@ class Processor:
             asked = Kind(arguments["kind"]), str(arguments["value"])
             subject = await asyncio.to_thread(subject_of, self.settings, *asked)
             withdrawn = await self.front.withdraw(subject, dry=bool(arguments["dry"]))
+            await self.analysing.let_go(withdrawn.analyses)
             if arguments["dry"] or not withdrawn.removed.get("sealed_spans"):
                 return withdrawn
             try:

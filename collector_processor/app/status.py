@@ -128,6 +128,20 @@ class Privacy(Part, frozen=True, kw_only=True):
     withheld: dict[str, int]
 
 
+class Analysis(Part, frozen=True, kw_only=True):
+    """Deep samples: how many facets wait, in what part of their share of the journal, and what was stored in 24 hours.
+
+    `stored` counts by facet and ending: `complete`, or `empty: content_off`.
+    """
+
+    pending: int
+    oldest_pending_seconds: float | None
+    bytes: int
+    max_bytes: int
+    stored: dict[str, dict[str, int]] | None = None
+    problem: str | None = None
+
+
 class Halted(Part, frozen=True, kw_only=True):
     """A source whose tasks wait since a privacy violation, and what the journal holds of it."""
 
@@ -164,6 +178,7 @@ class Status(Part, frozen=True, kw_only=True):
     equations: tuple[Equation, ...]
     waiting: Waiting | None = None
     privacy: Privacy | None = None
+    analysis: Analysis | None = None
     halted: tuple[Halted, ...] = ()
     forward: Forward | None = None
     off: tuple[Off, ...] = ()
@@ -206,6 +221,12 @@ def as_metrics(status: Status) -> Snapshot:
         values[metric.PRIVACY_TEXTS] = privacy.texts
         values[metric.PRIVACY_REPLACED] = {(name,): count for name, count in privacy.replaced.items()}
         values[metric.PRIVACY_WITHHELD] = {(name,): count for name, count in privacy.withheld.items()}
+    if (analysis := status.analysis) is not None:
+        values[metric.PENDING_SAMPLES] = analysis.pending
+        values[metric.ANALYSIS_BYTES] = analysis.bytes
+        values[metric.ANALYSIS_UP] = int(analysis.problem is None)
+        if analysis.oldest_pending_seconds is not None:
+            values[metric.OLDEST_PENDING_SAMPLE] = analysis.oldest_pending_seconds
     if status.halted:
         values[metric.PRIVACY_HELD_BYTES] = {(each.source,): each.bytes for each in status.halted}
     if status.forward is not None:

@@ -1,7 +1,8 @@
 """Erase what the journal holds of somebody, step by step, so that no request waits for the whole of it.
 
-Open spans go with all that belongs to the same task; dead letters and undecodable spans go whole. Sealed tasks can't:
-a worker may be reading them. For these, as for tasks whose own span is still to come, the database gets tombstones.
+Open spans go with all that belongs to the same task; dead letters, undecodable spans and pending analyses go whole.
+Sealed tasks can't: a worker may be reading them. For these, as for tasks whose own span is still to come, the database
+gets tombstones.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from collector_processor.assemble.assembler import Assembler
 from collector_processor.assemble.closing import erased
 from collector_processor.assemble.tree import OpenSpan, Place
 from collector_processor.errors import DamagedEntryError
-from collector_processor.journal import kept
+from collector_processor.journal import analyses, kept
 from collector_processor.journal.format import DeadLetter
 from collector_processor.journal.reader import read_task
 from collector_processor.journal.transaction import Transaction
-from collector_processor.model.stages import Closing, FragmentFlag, SealedTask, SealKind, SpanKey
+from collector_processor.model.stages import Closing, FragmentFlag, RawTask, SealedTask, SealKind, SpanKey
 
 T = TypeVar("T")
 
@@ -44,11 +45,15 @@ class Run(Protocol):
 
 
 class Withdrawn(NamedTuple):
-    """What has gone, by place, and the tasks that must not come back. `waiting` strays are still sealed."""
+    """What has gone, by place, and the tasks that must not come back. `waiting` strays are still sealed.
+
+    `analyses` are the numbers of those that went: whoever has one in hand must let go of it.
+    """
 
     removed: dict[str, int]
     tasks: Sequence[SpanKey]
     waiting: int
+    analyses: Sequence[int] = ()
 
 
 class Withdrawal:
@@ -70,6 +75,7 @@ class Withdrawal:
         self._removed: Counter[str] = Counter()
         self._tasks: dict[SpanKey, None] = {}
         self._waiting = 0
+        self._analyses: list[int] = []
 
     async def carry_out(self, now: int, until: int) -> Withdrawn:
         """Do it; links of what goes are remembered until then (ns). Raises JournalError."""
@@ -81,7 +87,10 @@ class Withdrawal:
         while sealed:
             sealed = await self._run(partial(self._look_at_sealed, tasks=sealed))
         await self._run(self._kept)
-        return Withdrawn(dict(+self._removed), [*self._tasks], self._waiting)
+        looked_at: int | None = 0
+        while looked_at is not None:
+            looked_at = await self._run(partial(self._pending, after=looked_at))
+        return Withdrawn(dict(+self._removed), [*self._tasks], self._waiting, tuple(self._analyses))
 
     # -- Open spans ------------------------------------------------------------------------------------------
 
@@ -137,11 +146,8 @@ class Withdrawal:
         for number, task in enumerate(tasks):
             if room < 0:
                 return tasks[number:]
-            try:
-                raw = read_task(transaction.view, task)
-            except DamagedEntryError:  # or stored meanwhile: then the database knows of it
-                continue
-            room -= sum(len(payload) for _, payload, _ in (*raw.payloads, *raw.logs)) + _LEAST_BYTES
+            raw = _read(transaction, task)  # none where it was stored meanwhile: then the database knows of it
+            room -= _cost(raw)
             if not self._subject.is_sealed_in(raw):
                 continue
             self._removed["sealed_spans"] += task.spans
@@ -150,6 +156,29 @@ class Withdrawal:
             else:
                 self._tasks[SpanKey(task.trace_id, task.span_id)] = None
         return ()
+
+    # -- Analyses --------------------------------------------------------------------------------------------
+
+    def _pending(self, transaction: Transaction, after: int) -> int | None:
+        """Look at analyses until enough is read; the last one's number, None where there are no more."""
+        room = self._step
+        named: list[int] = []
+        number: int | None
+        for number, analysis in analyses.pending(transaction.view, after):
+            raw = _read(transaction, analysis.task)
+            if self._subject.is_sealed_in(raw):
+                named.append(number)
+                self._removed["pending_analyses"] += 1
+            room -= _cost(raw)
+            if room < 0:
+                break
+        else:
+            number = None
+        if not self._dry:
+            for each in named:
+                analyses.erase(transaction, each)
+            self._analyses += named
+        return number
 
     def _kept(self, transaction: Transaction) -> None:
         if self._dry:
@@ -169,3 +198,15 @@ class Withdrawal:
 
 def _sealed_tasks(transaction: Transaction) -> Sequence[SealedTask]:
     return [task for batch in transaction.sealed_batches() for task in batch.tasks]
+
+
+def _read(transaction: Transaction, task: SealedTask) -> RawTask:
+    """A task's bytes; none where they can't be read: who can't, finds nobody in them."""
+    try:
+        return read_task(transaction.view, task)
+    except DamagedEntryError:
+        return RawTask(task, ())
+
+
+def _cost(raw: RawTask) -> int:
+    return sum(len(payload) for _, payload, _ in (*raw.payloads, *raw.logs)) + _LEAST_BYTES

@@ -20,6 +20,7 @@ import uvloop
 
 from collector_processor.app.memory import collect_seldom
 from collector_processor.app.pipeline import Pipeline
+from collector_processor.app.policies import Choosing, possible
 from collector_processor.app.privacy import protector_of
 from collector_processor.app.protocol import (
     Apply,
@@ -41,6 +42,7 @@ from collector_processor.convert.union import unite
 from collector_processor.errors import BenchmarkError, StoreError, Trouble, told
 from collector_processor.journal.reader import JournalReader
 from collector_processor.model.stages import Applied, Redactions
+from collector_processor.sample import read_document
 from collector_processor.store.database import Database
 from collector_processor.store.postgres import PostgresStore
 from collector_processor.store.quality import read_baselines
@@ -62,7 +64,8 @@ class Worker:
         self._alone = False
         self._baselines_read: float | None = None
         skew = timedelta(milliseconds=begin.gates.clock_skew_ms)
-        self._store = PostgresStore(database, self._pipeline.revise, unite, clock_skew=skew)
+        sampling = Choosing(possible(read_document(begin.policies, "the policies"), judging=begin.judging))
+        self._store = PostgresStore(database, self._pipeline.revise, unite, clock_skew=skew, sampling=sampling)
 
     async def answer(self, request: Request) -> Reply:
         """Do what is asked; an error is a reply too, and leaves nothing half done."""

@@ -12,7 +12,7 @@ from collector_processor.cli.configuration import load_settings
 from collector_processor.cli.output import add_formats, print_json
 
 if TYPE_CHECKING:
-    from collector_processor.app.status import Forward, Maintenance, Privacy, Status
+    from collector_processor.app.status import Analysis, Forward, Maintenance, Privacy, Status
 
 DEMO_TASKS: Final = 240
 _FLUSH_SECONDS: Final = 120.0
@@ -104,6 +104,8 @@ def _lines(status: Status) -> list[str]:
         rows.append(("waiting", told + _oldest(waiting.oldest_seconds)))
     if (privacy := status.privacy) is not None:
         rows.append(("privacy", _searched(privacy)))
+    if status.analysis is not None:
+        rows += _analysis(status.analysis)
     for each in status.halted:
         held = f"{_bytes(each.bytes)} of {_bytes(each.max_bytes)}" + _until_full(each.seconds_to_full)
         rows.append(("halted", f"{each.source} since {each.since}: {each.found} in record {each.record}; {held}"))
@@ -131,6 +133,15 @@ def _searched(done: Privacy | Forward) -> str:
     by_kind = {"replaced": done.replaced, "withheld": done.withheld}
     counted = [f"{what} {_counts(by_name)}" for what, by_name in by_kind.items() if by_name]
     return "; ".join([f"{done.texts} texts searched", *counted])
+
+
+def _analysis(analysis: Analysis) -> list[tuple[str, str]]:
+    waiting = f"{analysis.pending} waiting" + _oldest(analysis.oldest_pending_seconds)
+    if analysis.bytes:
+        waiting += f", {_bytes(analysis.bytes)} of {_bytes(analysis.max_bytes)} of the journal"
+    rows = [("deep samples", waiting + (f": {analysis.problem}" if analysis.problem else ""))]
+    stored = analysis.stored or {}
+    return [*rows, *(("", f"{facet}: {_counts(endings)} in 24 h") for facet, endings in stored.items())]
 
 
 def _database(tier: str | None, up: bool, lag: float, error: str | None) -> str:

@@ -155,6 +155,9 @@ class Settings:
     privacy_halt_share: float = _setting(
         values.share(), "0.25", "share of the journal for the tasks of one halted source; then it is refused"
     )
+    analysis_share: float = _setting(
+        values.share(), "0.25", "share of the journal for tasks that wait for their deep analysis; then it is shed"
+    )
     flush_records: int = _setting(values.count(1, 1000), "100", "so many waiting records are written at once, …")
     flush_interval: float = _setting(
         values.duration("10ms", "1h"), "60s", "… and after this time all that wait are, whichever comes first"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 ARBITER = "collector_processor.demo.arbiter"
 MAPPING = Path(__file__).parent / "arbiter" / "mapping.toml"
+SAMPLING = Path(__file__).parent / "sampling.toml"
 SERVICE_NAME = "demo-arbiter"
 
 TARGETS: Mapping[str, tuple[str, ...]] = {
@@ -34,6 +35,7 @@ def instrumented_environment(otlp_http: str, base: Mapping[str, str]) -> dict[st
         **{variable: ",".join(f"{ARBITER}.{target}" for target in targets) for variable, targets in TARGETS.items()},
         "OTEL_BENCHMARK_MAPPING": str(MAPPING),
         "OTEL_SERVICE_NAME": SERVICE_NAME,
+        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "true",  # what deep samples are made of
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{otlp_http}",
         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
         "OTEL_TRACES_EXPORTER": "otlp",

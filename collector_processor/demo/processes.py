@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from collector_processor.demo.environment import ARBITER
+from collector_processor.demo.environment import ARBITER, SAMPLING
 from collector_processor.errors import DemoError
 
 START_TIMEOUT_S = 90.0
@@ -47,6 +47,7 @@ class Processor:
             "ADMIN": "127.0.0.1:0",
             "TENANT_KEY": tenant_key,
             "FORWARD_ENDPOINT": forward or "",
+            "SAMPLING": str(SAMPLING),
         }
         self.environment = kept | {f"COLLECTOR_PROCESSOR_{name}": value for name, value in settings.items()}
         self.ready: Event = {}
@@ -107,9 +108,10 @@ class Processor:
         return status
 
     def on_its_way(self) -> int:
-        """How many spans and tasks are received and not yet stored."""
-        place = self.status()["place"]
-        return int(place["open_spans"] + place["closed_tasks"] + place["sealed_tasks"])
+        """How many spans, tasks and deep samples are received, or kept, and not yet stored."""
+        status = self.status()
+        place = status["place"]
+        return int(place["open_spans"] + place["closed_tasks"] + place["sealed_tasks"] + status["analysis"]["pending"])
 
     def wait(self) -> None:
         """Come back when the processor has ended by itself."""

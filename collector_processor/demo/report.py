@@ -42,6 +42,19 @@ WHERE bucket >= date_trunc('hour', %(since)s::timestamptz)
 GROUP BY agent_id
 ORDER BY tasks DESC
 """
+SAMPLES = """
+SELECT facet,
+       count(*) AS samples,
+       count(*) FILTER (WHERE status = 'complete') AS complete,
+       count(*) FILTER (WHERE status = 'partial') AS partial,
+       count(*) FILTER (WHERE status = 'empty') AS empty,
+       avg(bytes)::float8 AS "mean bytes",
+       sum(1 / inclusion_probability) AS "stand for tasks"
+FROM benchmark.deep_samples
+WHERE timestamp >= %(since)s
+GROUP BY facet
+ORDER BY facet
+"""
 COUNTS = """
 SELECT count(*) AS stored,
        count(*) FILTER (WHERE valid) AS valid,
@@ -71,6 +84,7 @@ class Findings:
     counts: Row
     routing: Sequence[Row]
     agents: Sequence[Row]
+    samples: Sequence[Row]
     record: Row | None
 
 
@@ -97,6 +111,7 @@ def find(url: str, since: datetime) -> Findings:
             counts=counts,
             routing=connection.execute(ROUTING, parameters).fetchall(),
             agents=connection.execute(AGENTS, parameters).fetchall(),
+            samples=connection.execute(SAMPLES, parameters).fetchall(),
             record=shown(record["record"]) if record else None,
         )
 
@@ -125,6 +140,7 @@ def render(findings: Findings, bare: Row, recorded: Row, *, access: Sequence[str
         ("Tasks", tasks(counts, recorded)),
         ("Who was chosen: benchmark.routing_decisions", table(findings.routing)),
         ("How they did this hour: benchmark.agent_statistics", table(findings.agents)),
+        ("Looked at deeply: benchmark.deep_samples", table(findings.samples)),
         ("What recording cost", costs(counts, bare, recorded)),
         *([("Traces", traces(forwarded, findings.record))] if forwarded else []),
         ("Next", "\n".join(access)),

@@ -6,9 +6,10 @@ seals       batch id 16                →  SealedBatch (msgpack)
 closed      trace 16 | task span 8     →  batch id 16 | span ids 8 each: where a late or resent span belongs
 links       trace 16 | number 8        →  (span 8 | parent 8 | reason 1) each: spans that left without a record
 expiry      due ns 8 | C or L 1 | key  →  nothing: rows of closed and links in order of their end
+analyses    number 8                   →  Analysis (msgpack): a stored task whose deep facets are still to be computed
 dead        batch id 16 | place 4 | nonce 12  →  DeadLetter (msgpack): a task of that batch that could not be stored
 undecodable number 8 | nonce 12        →  UndecodableSpan (msgpack), raw and bounded
-meta        name                       →  version, identity, counters, epochs
+meta        name                       →  version, identity, counters, epochs, sampling
 
 Whatever an application wrote stands in spans, dead and undecodable. Their values are encrypted with AES-256-GCM, tag
 last; the nonce at a key's end is `epoch 4 | counter 8`, and the whole key is authenticated with the value, so that
@@ -26,11 +27,21 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from collector_processor.model.stages import HEADER, FragmentFlag, Link, LinkReason, RawPart
+from collector_processor.model.sampling import Facet
+from collector_processor.model.stages import (
+    HEADER,
+    FragmentFlag,
+    Link,
+    LinkReason,
+    Member,
+    RawPart,
+    SealedTask,
+    SealKind,
+)
 
-VERSION: Final = 2
+VERSION: Final = 3
 PART: Final = 60 * 1024
-DATABASES: Final = ("spans", "taken", "seals", "closed", "expiry", "links", "dead", "undecodable", "meta")
+DATABASES: Final = ("spans", "taken", "seals", "closed", "expiry", "links", "analyses", "dead", "undecodable", "meta")
 KEPT: Final = ("dead", "undecodable")
 """Sub-databases of what is kept for a person; they and `spans` have encrypted values."""
 
@@ -78,6 +89,28 @@ class UndecodableSpan(msgspec.Struct, frozen=True):
     raw: bytes
 
 
+class Analysis(msgspec.Struct, frozen=True, array_like=True):
+    """Deep facets of a stored task that are still to be computed, decided at `since` (ns).
+
+    `members` are the task's spans, which stay in `spans` for that long; none where a late fact decided, or where all
+    facets are `shed`: they had no room, or their hour was full. `size` is what it counts for in the journal's share,
+    in bytes.
+    """
+
+    trace_id: bytes
+    span_id: bytes
+    facets: tuple[Facet, ...]
+    since: int
+    size: int
+    members: tuple[Member, ...] = ()
+    shed: tuple[Facet, ...] = ()
+
+    @property
+    def task(self) -> SealedTask:
+        """The task as it was sealed, as far as its spans are still there."""
+        return SealedTask(SealKind.TASK, self.trace_id, self.span_id, self.members)
+
+
 class Counters(msgspec.Struct):
     """Every span and record that ever passed, by where it went. Saved in the transaction that moves it.
 
@@ -86,6 +119,8 @@ class Counters(msgspec.Struct):
     duplicate_facts + orphaned + discarded + erased. What was erased before it could be handed over is withdrawn; a dead
     letter that a person discarded is given up.
     Records: tasks_closed = tasks_sealed + accepted + quarantined + repeated + dead + given_up + withdrawn.
+    Deep samples, one a facet: samples_kept = pending + stored + void + withdrawn + forgone. Void are those whose record
+    was gone when they were due, forgone those that the journal had not even room to remember.
     """
 
     received: int = 0
@@ -115,11 +150,19 @@ class Counters(msgspec.Struct):
     tasks_dead: int = 0
     tasks_given_up: int = 0
     tasks_withdrawn: int = 0
+    samples_kept: int = 0
+    samples_pending: int = 0
+    samples_stored: int = 0
+    samples_void: int = 0
+    samples_withdrawn: int = 0
+    samples_forgone: int = 0
+    analysis_bytes: int = 0
+    """What pending analyses keep in the journal."""
     revised: int = 0
     joined: int = 0
     batches: int = 0
     sequence: int = 0
-    """The last number given to a fragment, a links row or an undecodable span."""
+    """The last number given to a fragment, a links row, an analysis or an undecodable span."""
 
 
 class Epoch(msgspec.Struct, frozen=True, array_like=True):

@@ -18,6 +18,7 @@ from collector_processor.journal.format import NUMBER, DeadLetter
 from collector_processor.journal.kept import read, task_of
 from collector_processor.journal.reader import View, live_bytes, read_fragment, rows_of
 from collector_processor.journal.rows import EncryptedRows
+from collector_processor.model.sampling import SamplingState
 from collector_processor.model.stages import (
     HEADER,
     Fragment,
@@ -119,8 +120,11 @@ def letter_ids(view: View) -> list[str]:
     return [id_of(key) for key, _ in rows_of(view.transaction, view.databases["dead"])]
 
 
-def retry(transaction: Transaction, ids: Collection[str], now: int) -> list[SealedBatch]:
-    """Seal letters' tasks anew, each in a batch of its own; those whose spans are damaged stay."""
+def retry(transaction: Transaction, ids: Collection[str], now: int, sampling: SamplingState) -> list[SealedBatch]:
+    """Seal letters' tasks anew, each in a batch of its own; those whose spans are damaged stay.
+
+    `sampling` is what policies know now.
+    """
     batches = []
     for key, letter in _chosen(transaction.view, ids):
         if not letter.headers:
@@ -132,7 +136,7 @@ def retry(transaction: Transaction, ids: Collection[str], now: int) -> list[Seal
             stored = transaction.append(fragment, arrived)
             members.append(Member(stored.sequence, arrived, positions))
         task = msgspec.structs.replace(task, members=tuple(members))
-        batch = SealedBatch(uuid4(), now, (task,))
+        batch = SealedBatch(uuid4(), now, (task,), sampling)
         transaction.put_seal(batch)
         _remove(transaction, key)
         counters, tasks = transaction.counters, int(task.kind is SealKind.TASK)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
@@ -15,17 +16,20 @@ from collector_processor.journal.cipher import Decryption
 from collector_processor.journal.format import (
     DATABASES,
     SEQUENCE,
+    Analysis,
     Counters,
     Epoch,
     FragmentKey,
     parse_fragment_key,
 )
 from collector_processor.journal.keys import KeyFolder
+from collector_processor.model.sampling import SamplingState
 from collector_processor.model.stages import HEADER, FragmentFlag, RawPart, RawTask, Refused, SealedBatch, SealedTask
 
 if TYPE_CHECKING:
     from collector_processor.journal.environment import Databases, LmdbTransaction
 
+decode_analysis = msgspec.msgpack.Decoder(Analysis).decode
 decode_batch = msgspec.msgpack.Decoder(SealedBatch).decode
 _decode_counters = msgspec.msgpack.Decoder(Counters).decode
 _decode_epochs = msgspec.msgpack.Decoder(dict[int, Epoch]).decode
@@ -108,17 +112,24 @@ class ReadBatch(NamedTuple):
     id: UUID
     tasks: list[RawTask]
     damaged: list[Refused]
+    sampling: SamplingState
 
 
 class JournalReader:
     """Opens the journal that another process writes. Read transactions are short: an idle one keeps pages alive.
 
     Keys are read anew for each batch and forgotten after it, so that a worker holds none that has been destroyed.
+
+    Args:
+        folder: the journal's directory.
+        opened: its environment, in the process that writes it: LMDB opens one only once in each.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, opened: lmdb.Environment | None = None) -> None:
         try:
-            self._lmdb = lmdb.open(str(folder), readonly=True, max_dbs=16, create=False, lib_version=0, map_size=0)
+            self._lmdb = opened or lmdb.open(
+                str(folder), readonly=True, max_dbs=16, create=False, lib_version=0, map_size=0
+            )
         except lmdb.Error as error:
             raise JournalError(f"the journal {folder} can't be read: {error}") from error
         self._databases = {name: self._lmdb.open_db(name.encode(), create=False) for name in DATABASES}
@@ -139,7 +150,7 @@ class JournalReader:
             batch = read_batch(view, batch_id)
             if batch is None:
                 return None, False
-            read, lost = ReadBatch(batch.id, [], []), False
+            read, lost = ReadBatch(batch.id, [], [], batch.sampling), False
             for task in batch.tasks:
                 try:
                     read.tasks.append(read_task(view, task))
@@ -162,6 +173,22 @@ class JournalReader:
                 except DamagedEntryError:
                     continue
                 yield raw
+
+    def analyses(self, after: int, limit: int) -> list[tuple[int, Analysis]]:
+        """Number and content of pending analyses above a number, oldest first, `limit` of them at most."""
+        with self._begin() as transaction, transaction.cursor(db=self._databases["analyses"]) as cursor:
+            found = cursor.set_range(SEQUENCE.pack(after + 1))
+            rows = islice(cursor.iternext(), limit) if found else ()
+            return [(SEQUENCE.unpack(key)[0], decode_analysis(value)) for key, value in rows]
+
+    def task(self, analysis: Analysis) -> RawTask:
+        """The task that is to be analysed, with its spans' bytes.
+
+        Raises:
+            DamagedEntryError: they can't be read, or the analysis has been ended meanwhile.
+        """
+        with self._begin() as transaction:
+            return self._task(View(transaction, self._databases, Decryption(self._keys)), analysis.task)
 
     def _task(self, view: View, task: SealedTask) -> RawTask:
         try:

@@ -22,7 +22,8 @@ def halve(transaction: Transaction, batch_id: UUID) -> list[SealedBatch]:
     if batch is None or len(batch.tasks) < 2:
         return []
     middle = len(batch.tasks) // 2
-    halves = [SealedBatch(uuid4(), batch.sealed_at, tasks) for tasks in (batch.tasks[:middle], batch.tasks[middle:])]
+    parts = (batch.tasks[:middle], batch.tasks[middle:])
+    halves = [SealedBatch(uuid4(), batch.sealed_at, tasks, batch.sampling) for tasks in parts]
     view = transaction.view
     view.transaction.delete(batch_id.bytes, db=view.databases["seals"])
     for half in halves:

@@ -10,7 +10,8 @@ from uuid import UUID
 import msgspec
 
 from collector_processor.errors import DamagedEntryError
-from collector_processor.journal import kept
+from collector_processor.journal import analyses, kept
+from collector_processor.journal.analyses import NO_ROOM, Limits
 from collector_processor.journal.departed import Departed, Expired
 from collector_processor.journal.format import (
     SEQUENCE,
@@ -180,6 +181,11 @@ class Transaction:
         self.changes += 1
         self._txn.put(batch.id.bytes, _encode(batch), db=self._dbs["seals"])
 
+    def finish(self, members: Iterable[Member]) -> None:
+        """Let spans leave the journal for good; the caller counts them."""
+        for member in members:
+            self._finish(member)
+
     def _finish(self, member: Member) -> None:
         """Take positions out of a fragment for good; the last ones take the fragment with them."""
         prefix = SEQUENCE.pack(member.sequence)
@@ -201,8 +207,12 @@ class Transaction:
 
     # -- Completion ------------------------------------------------------------------------------------------
 
-    def complete(self, batch_id: UUID, applied: Applied, graveyard: Graveyard, now: int) -> SealedBatch | None:
+    def complete(
+        self, batch_id: UUID, applied: Applied, graveyard: Graveyard, now: int, limits: Limits = NO_ROOM
+    ) -> SealedBatch | None:
         """Act on a batch's ledger row: its spans leave, refused tasks become dead letters. None if done before.
+
+        Spans of tasks that deep facets were kept of stay for their analysis, within `limits`.
 
         Raises:
             DeadLettersFullError: they have no room; nothing has changed.
@@ -212,9 +222,10 @@ class Transaction:
             return None
         corpses = self._bury(batch, applied, graveyard, now) if applied.refused else []
         self.changes += 1
+        staying = analyses.plan(self, batch, applied.analyses, limits, now)
         for task in batch.tasks:
-            for member in task.members:
-                self._finish(member)
+            if (task.trace_id, task.span_id) not in staying:
+                self.finish(task.members)
             if task.kind is not SealKind.ORPHAN:
                 self._departed.expire_later(task, now)
         for trace_id, span_id, raw, reason in applied.undecodable_spans:
@@ -310,6 +321,17 @@ class Transaction:
     def end_epochs(self) -> None:
         """Let no more values into the epochs of now, so that `rotate_keys` can end with their keys."""
         self.rows.end_epochs()
+
+    # -- Notes -----------------------------------------------------------------------------------------------
+
+    def recall(self, name: str) -> bytes | None:
+        """What was noted under a name, None where nothing was."""
+        return self._txn.get(name.encode(), db=self._dbs["meta"])
+
+    def note(self, name: str, value: bytes) -> None:
+        """Keep a value under a name of its own, in clear: nothing that an application wrote."""
+        self.changes += 1
+        self._txn.put(name.encode(), value, db=self._dbs["meta"])
 
     # -- Room ------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import IntEnum, IntFlag, StrEnum
 from hashlib import blake2b
 from typing import Final, NamedTuple, Protocol
@@ -26,6 +26,7 @@ from collector_processor.model.facts import (
     ToolCallFact,
 )
 from collector_processor.model.record import BenchmarkDataPoint
+from collector_processor.model.sampling import Facet, SamplingState, Tally
 
 
 class SpanKey(NamedTuple):
@@ -196,11 +197,15 @@ class SealedTask(msgspec.Struct, frozen=True, array_like=True):
 
 
 class SealedBatch(msgspec.Struct, frozen=True, array_like=True):
-    """A batch as it stands in the journal: the same bytes, the same identity, however often it is applied."""
+    """A batch as it stands in the journal: the same bytes, the same identity, however often it is applied.
+
+    `sampling` is what the sampling policies knew when it was sealed.
+    """
 
     id: UUID
     sealed_at: int
     tasks: tuple[SealedTask, ...]
+    sampling: SamplingState = SamplingState()
 
     @property
     def spans(self) -> int:
@@ -379,6 +384,28 @@ Revise = Callable[[UUID, Facts, int], GuardedPoint]
 """(point id, facts, revision) → the folded and judged record: the store calls it where it unites facts."""
 
 
+class Chosen(NamedTuple):
+    """A record with the deep facets that are kept of it, those `added` now, and what policies learn of it."""
+
+    point: BenchmarkDataPoint
+    added: tuple[Facet, ...]
+    tally: Tally
+
+
+Choose = Callable[[BenchmarkDataPoint, BenchmarkDataPoint | None], Chosen]
+"""(judged record, the one that it revises) → what is kept of it, by what was sealed with its batch."""
+
+
+class Sampling(Protocol):
+    """How the store has deep facets chosen."""
+
+    def choosing(self, state: SamplingState) -> Choose:
+        """Decide by what the policies knew when a batch was sealed."""
+
+    def total(self, tallies: Iterable[Tally]) -> Tally:
+        """Add up what policies learn."""
+
+
 # -- Store -----------------------------------------------------------------------------------------
 
 
@@ -391,12 +418,21 @@ class Refused(msgspec.Struct, frozen=True):
     error: str
 
 
+class Due(msgspec.Struct, frozen=True, array_like=True):
+    """Deep facets that were kept of the task with this span, and are to be computed now that it is stored."""
+
+    trace_id: bytes
+    span_id: bytes
+    facets: tuple[Facet, ...]
+
+
 class PreparedBatch(NamedTuple):
     """What a worker gives to the store: protected facts, ready to fold, and what conversion refused already."""
 
     id: UUID
     tasks: Sequence[Converted]
     refused: Sequence[Refused] = ()
+    sampling: SamplingState = SamplingState()
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -417,6 +453,8 @@ class Applied(msgspec.Struct, frozen=True):
     revised: int = 0
     joined: int = 0
     refused: tuple[Refused, ...] = ()
+    analyses: tuple[Due, ...] = ()
+    sampling: Tally = Tally()
     undecodable_spans: tuple[tuple[bytes, bytes, bytes, str], ...] = ()
     """(trace id, span id, raw span, reason): the front keeps them in the journal, never in SQL."""
 

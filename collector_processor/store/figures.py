@@ -38,13 +38,17 @@ class Waiting(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """Read in one snapshot. `collection` has the names of the seed's CollectionMetrics."""
+    """Read in one snapshot. `collection` has the names of the seed's CollectionMetrics.
+
+    `deep_samples` of tasks of the last 24 hours are counted by facet and ending.
+    """
 
     ledger: Ledger
     collection: dict[str, Any]
     database_bytes: int
     upkeep: Upkeep
     waiting: Waiting
+    deep_samples: dict[str, dict[str, int]]
 
 
 async def read_figures(database: Database) -> Figures:
@@ -59,4 +63,7 @@ async def read_figures(database: Database) -> Figures:
     database_bytes = found.pop("database_bytes")
     upkeep = Upkeep(*(found.pop(name) for name in Upkeep._fields))
     waiting = Waiting(*(found.pop(f"waiting_{name}") for name in Waiting._fields))
-    return Figures(ledger, found, database_bytes, upkeep, waiting)
+    samples: dict[str, dict[str, int]] = {}
+    for facet, ending, count in found.pop("deep_samples"):
+        samples.setdefault(facet, {})[ending] = count
+    return Figures(ledger, found, database_bytes, upkeep, waiting, samples)

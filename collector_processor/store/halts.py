@@ -8,6 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from collector_processor.errors import StoreError
+from collector_processor.model.facts import Source
 from collector_processor.store.database import Connection, Database
 from collector_processor.store.statements import statement
 
@@ -22,6 +23,11 @@ class Halt(NamedTuple):
     since: datetime
     id: UUID
     found: str
+
+
+def source_of(source: Source) -> str:
+    """What a service is called where it is halted."""
+    return "/".join(filter(None, (source.service_namespace, source.service_name))) or UNKNOWN
 
 
 async def halt(connection: Connection, source: str, id_: UUID, found: Mapping[str, int]) -> None:

@@ -16,8 +16,8 @@ import msgspec
 
 from collector_processor.errors import UnfitError
 from collector_processor.model.facts import Anomaly, Facts
-from collector_processor.model.record import BenchmarkDataPoint, State
-from collector_processor.model.stages import LifecycleFact, Revise, SpanKey, Stray
+from collector_processor.model.record import BenchmarkDataPoint, FacetSampling, State
+from collector_processor.model.stages import Choose, Due, LifecycleFact, Revise, SpanKey, Stray
 from collector_processor.store.contribution import Contribution, Unite, fact_ids, facts_of, span_ids, weight
 from collector_processor.store.rows import instant, withheld
 from collector_processor.store.tally import Tally
@@ -78,6 +78,7 @@ class Merged:
     """What is to be written: a key with a record, a key with facts that await their task, or nothing.
 
     `replaced` is the time of the row that the new one stands in for; `moved` counts strays that waited until now.
+    `weighed` are deep facets that were kept before, where this revision has changed their probability.
     """
 
     key: Key | None = None
@@ -86,10 +87,22 @@ class Merged:
     replaced: datetime | None = None
     tally: Tally = field(default_factory=Tally)
     moved: Tally = field(default_factory=Tally)
+    weighed: Sequence[FacetSampling] = ()
 
 
-def merge(key: tuple[UUID, SpanKey], held: Held | None, brought: Brought, revise: Revise, unite: Unite) -> Merged:
-    """Unite and count. Whatever `revise` raises passes through, UnfitError where the record can't have a key."""
+def merge(
+    key: tuple[UUID, SpanKey],
+    held: Held | None,
+    brought: Brought,
+    revise: Revise,
+    unite: Unite,
+    *,
+    choose: Choose | None = None,
+) -> Merged:
+    """Unite and count; without `choose` no more deep facets are kept than before.
+
+    Whatever `revise` raises passes through, UnfitError where the record can't have a key.
+    """
     merged = Merged()
     if held is not None and held.state in TOMBSTONES:
         _bury(held.state, brought, merged)
@@ -112,19 +125,40 @@ def merge(key: tuple[UUID, SpanKey], held: Held | None, brought: Brought, revise
     else:
         merged.tally.accepted += point.state is State.ACCEPTED
         merged.tally.quarantined += point.state is State.QUARANTINED
+    if choose is not None:
+        point = _choose(point, previous, choose, merged)
     merged.record = point
     merged.key = key_of(point, spans)
     return merged
 
 
+def _choose(
+    point: BenchmarkDataPoint, previous: BenchmarkDataPoint | None, choose: Choose, merged: Merged
+) -> BenchmarkDataPoint:
+    chosen = choose(point, previous)
+    if chosen.added:
+        place = point.provenance
+        merged.tally.analyses.append(Due(bytes.fromhex(place.trace_id), bytes.fromhex(place.span_id), chosen.added))
+    merged.tally.sampling.append(chosen.tally)
+    if previous is not None:
+        settled = {*previous.sampling.facets}
+        merged.weighed = [
+            each for each in chosen.point.sampling.facets if each not in settled and each.facet not in chosen.added
+        ]
+    return chosen.point
+
+
 def carry_over(previous: BenchmarkDataPoint, revised: BenchmarkDataPoint) -> BenchmarkDataPoint:
-    """What a revision may not change: the time that is part of the key, and a person's decision.
+    """What a revision may not change: the time that is part of the key, deep facets, and a person's decision.
 
     A released record is quarantined again only when a critical gate fails.
     """
     released = previous.state is State.RELEASED and not withheld(revised)
     return msgspec.structs.replace(
-        revised, timestamp=previous.timestamp, state=State.RELEASED if released else revised.state
+        revised,
+        timestamp=previous.timestamp,
+        sampling=msgspec.structs.replace(revised.sampling, facets=previous.sampling.facets),
+        state=State.RELEASED if released else revised.state,
     )
 
 

@@ -76,6 +76,14 @@ async def write_points(
     if replaced:
         async with connection.cursor() as cursor:
             await cursor.executemany(statement("delete_points"), replaced)
+    weighed = [
+        {"id": id_, "timestamp": merged.replaced, **msgspec.structs.asdict(each)}
+        for id_, merged in merges.items()
+        for each in merged.weighed
+    ]
+    if weighed:
+        async with connection.cursor() as cursor:
+            await cursor.executemany(statement("weigh_sample"), weighed)
     await mark_stale(connection, await write_new(connection, merges))
 
 

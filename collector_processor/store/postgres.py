@@ -7,6 +7,7 @@ won't take for a reason of its own is found by halving inside savepoints, and re
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -15,7 +16,8 @@ import msgspec
 import psycopg
 
 from collector_processor.errors import UnfitError, told
-from collector_processor.model.stages import Applied, PreparedBatch, Revise, Stray
+from collector_processor.model import sampling as learned
+from collector_processor.model.stages import Applied, PreparedBatch, Revise, Sampling, Stray
 from collector_processor.store import standing
 from collector_processor.store.contribution import Contribution, Unite, group, refusal
 from collector_processor.store.database import Connection, Database
@@ -39,6 +41,8 @@ _TOO_MANY: Final = (psycopg.errors.ConfigurationLimitExceeded,)
 """TimescaleDB decompresses only so many rows a statement: fewer at a time go through."""
 
 _SWEEP_PAGE: Final = 500
+_LISTED: Final = ("refused", "undecodable_spans", "analyses", "sampling")
+"""Columns of the ledger that are JSON."""
 
 
 class PostgresStore:
@@ -49,20 +53,31 @@ class PostgresStore:
         revise: folds and judges the facts of a point (see `model.stages.Revise`).
         unite: unites two sets of facts.
         clock_skew: how far the clocks of two machines may be apart when a fact looks for its task by id.
+        sampling: has deep facets chosen; without it none is kept.
     """
 
     def __init__(
-        self, database: Database, revise: Revise, unite: Unite, *, clock_skew: timedelta = timedelta(seconds=1)
+        self,
+        database: Database,
+        revise: Revise,
+        unite: Unite,
+        *,
+        clock_skew: timedelta = timedelta(seconds=1),
+        sampling: Sampling | None = None,
     ) -> None:
         self._database = database
         self._rules = Rules(revise, unite, clock_skew)
+        self._sampling = sampling
 
     async def apply(self, batch: PreparedBatch) -> Applied:
         """Store a batch and return its ledger row; a batch that was applied before returns the one of that time.
 
         Raises StoreError where nothing of it was stored; `transient` says whether trying again may help.
         """
-        grouped = group(batch, self._rules.unite)
+        rules, sampling = self._rules, self._sampling
+        if sampling is not None:
+            rules = replace(rules, choose=sampling.choosing(batch.sampling))
+        grouped = group(batch, rules.unite)
         tally = Tally(
             duplicate=grouped.repeated,
             discarded=grouped.speechless,
@@ -78,9 +93,11 @@ class PostgresStore:
                 )
                 return msgspec.structs.replace(before, undecodable_spans=tuple(grouped.undecodable))
             strays, tally.erased = await standing.refuse(connection, grouped.contributions, grouped.strays)
-            tally.add(await self._store(connection, [*grouped.contributions, *strays]))
-            await _close(connection, batch.id, tally, grouped.undecodable)
-        return tally.applied(grouped.undecodable)
+            tally.add(await self._store(connection, [*grouped.contributions, *strays], rules))
+            total = sampling.total(tally.sampling) if sampling is not None else learned.Tally()
+            applied = tally.applied(grouped.undecodable, total)
+            await _close(connection, batch.id, applied)
+        return applied
 
     async def outcome(self, batch_id: UUID) -> Applied | None:
         """The ledger row of a batch that was applied; None where it was not. Raises StoreError."""
@@ -88,7 +105,10 @@ class PostgresStore:
             return await _outcome(connection, batch_id)
 
     async def join_orphans(self) -> int:
-        """Join the waiting strays whose point is known by now; returns how many. Doing it again changes nothing."""
+        """Join the waiting strays whose point is known by now; returns how many. Doing it again changes nothing.
+
+        They revise their records without a decision about deep facets: there is no batch that it would belong to.
+        """
         joined, after = 0, ""
         while True:
             async with self._database.writing() as connection:
@@ -99,7 +119,7 @@ class PostgresStore:
                 after = page[-1]["fact_id"]
                 joined += await self._join(connection, [stray_of(row) for row in page])
 
-    async def _store(self, connection: Connection, items: Sequence[Contribution | Stray]) -> Tally:
+    async def _store(self, connection: Connection, items: Sequence[Contribution | Stray], rules: Rules) -> Tally:
         """Store what can be stored; the rest is in the tally's `refused`."""
         if not items:
             return Tally()
@@ -109,7 +129,7 @@ class PostgresStore:
         )
         try:
             async with connection.transaction():
-                tally, moved = await write(connection, work, self._rules)
+                tally, moved = await write(connection, work, rules)
                 if moved.joined:
                     await move(connection, "join", moved)
                     tally.joined = moved.joined
@@ -121,8 +141,8 @@ class PostgresStore:
             if len(items) == 1:
                 raise
         middle = len(items) // 2
-        tally = await self._store(connection, items[:middle])
-        tally.add(await self._store(connection, items[middle:]))
+        tally = await self._store(connection, items[:middle], rules)
+        tally.add(await self._store(connection, items[middle:], rules))
         return tally
 
     async def _join(self, connection: Connection, strays: Sequence[Stray]) -> int:
@@ -150,21 +170,13 @@ async def _outcome(connection: Connection, batch_id: UUID) -> Applied | None:
     row = await (await connection.execute(statement("outcome"), {"batch_id": batch_id})).fetchone()
     if row is None:
         return None
-    listed = {name: msgspec.json.decode(row.pop(name)) for name in ("refused", "undecodable_spans")}
+    listed = {name: msgspec.json.decode(row.pop(name)) for name in _LISTED}
     return msgspec.convert({**row, **listed}, Applied)
 
 
-async def _close(
-    connection: Connection, batch_id: UUID, tally: Tally, undecodable: Sequence[tuple[bytes, bytes, bytes, str]]
-) -> None:
+async def _close(connection: Connection, batch_id: UUID, applied: Applied) -> None:
     # Raw spans may hold anything, so they stay in the journal.
-    named = [(trace_id, span_id, b"", reason) for trace_id, span_id, _, reason in undecodable]
-    await connection.execute(
-        statement("close_batch"),
-        {
-            "batch_id": batch_id,
-            **tally.counts(),
-            "refused": msgspec.json.encode(tally.refused).decode(),
-            "undecodable_spans": msgspec.json.encode(named).decode(),
-        },
-    )
+    named = tuple([(trace_id, span_id, b"", reason) for trace_id, span_id, _, reason in applied.undecodable_spans])
+    row = msgspec.structs.asdict(msgspec.structs.replace(applied, undecodable_spans=named))
+    listed = {name: msgspec.json.encode(row[name]).decode() for name in _LISTED}
+    await connection.execute(statement("close_batch"), {"batch_id": batch_id, **row, **listed})

@@ -18,7 +18,7 @@ from collector_processor.errors import StoreError, UnfitError, told
 from collector_processor.model.record import BenchmarkDataPoint, GateName, Severity, State, decode_point
 from collector_processor.model.stages import Revise
 from collector_processor.store.database import Connection, Database
-from collector_processor.store.halts import UNKNOWN, halt
+from collector_processor.store.halts import halt, source_of
 from collector_processor.store.merge import Held, Merged, carry_over, key_of
 from collector_processor.store.points import lock_and_read, write_points
 from collector_processor.store.rows import instant
@@ -124,11 +124,10 @@ class Scan:
             await _replace(connection, held, revised)
             counted = Counter(mended.found) + Counter(mended.withheld)
             await _write_down(connection, id_, ", ".join(f"{count} {name}" for name, count in sorted(counted.items())))
-            source = revised.provenance.source
-            named = "/".join(filter(None, (source.service_namespace, source.service_name))) or UNKNOWN
+            source = source_of(revised.provenance.source)
             if self._halting and mended.found:
-                await halt(connection, named, id_, mended.found)
-            return Violation(id_, revised.task.id, named, dict(mended.found), dict(mended.withheld))
+                await halt(connection, source, id_, mended.found)
+            return Violation(id_, revised.task.id, source, dict(mended.found), dict(mended.withheld))
 
     async def _withhold(self, id_: UUID, problem: str) -> Unsearched:
         """Let no view but quarantine show a record that can't be searched. Where it can't even be read, by its row."""

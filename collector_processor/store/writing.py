@@ -16,7 +16,7 @@ from uuid import UUID
 import msgspec
 
 from collector_processor.errors import StoreError, UnfitError, told
-from collector_processor.model.stages import Revise, SpanKey, Stray
+from collector_processor.model.stages import Choose, Revise, SpanKey, Stray
 from collector_processor.model.withheld import tells_apart
 from collector_processor.store.contribution import (
     Contribution,
@@ -42,16 +42,20 @@ _PAGE: Final = 250
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How facts become records: `revise` folds and judges, `unite` joins, clocks may differ by `clock_skew`."""
+    """How facts become records: `revise` folds and judges, `unite` joins, clocks may differ by `clock_skew`.
+
+    `choose` decides which deep facets are kept.
+    """
 
     revise: Revise
     unite: Unite
     clock_skew: timedelta
+    choose: Choose | None = None
 
     def merge(self, id_: UUID, key: SpanKey, held: Held | None, brought: Brought) -> Merged:
         """Merge. Whatever goes wrong is told as UnfitError: one record's fault must not stop the others."""
         try:
-            return merge((id_, key), held, brought, self.revise, self.unite)
+            return merge((id_, key), held, brought, self.revise, self.unite, choose=self.choose)
         except Exception as error:
             raise UnfitError(told(error)) from error
 

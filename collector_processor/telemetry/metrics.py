@@ -100,6 +100,24 @@ WORKER_RESTARTS: Final = Counter(
     "worker_restarts", "Worker processes that ended and were started again.", namespace=NAMESPACE, registry=REGISTRY
 )
 
+# -- Deep analysis ---------------------------------------------------------------------------------
+
+DEEP_SAMPLES: Final = Counter(
+    "deep_samples",
+    "Deep samples stored. status: complete, partial, empty, failed, shed; reason: why it isn't complete, else empty.",
+    ("facet", "status", "reason"),
+    namespace=NAMESPACE,
+    registry=REGISTRY,
+)
+ANALYSIS_SECONDS: Final = Histogram(
+    "analysis_duration_seconds",
+    "An analyst's time for one facet of one task.",
+    ("facet",),
+    namespace=NAMESPACE,
+    registry=REGISTRY,
+    buckets=_SLOW,
+)
+
 # -- Forward ---------------------------------------------------------------------------------------
 
 FORWARDED_SPANS: Final = Counter(

@@ -67,6 +67,12 @@ WAITING_FACTS: Final = Family("waiting_facts", "Facts in the database that came 
 OLDEST_WAITING: Final = Family("oldest_waiting_seconds", "How long the oldest of them has waited.")
 DATABASE_UP: Final = Family("database_up", "1 if the database answered the last time it was asked.")
 DATABASE_LAG: Final = Family("database_lag_seconds", "Age of the oldest batch that is sealed and not yet stored.")
+PENDING_SAMPLES: Final = Family("pending_deep_samples", "Deep facets that were kept and are still to be analysed.")
+OLDEST_PENDING_SAMPLE: Final = Family(
+    "oldest_pending_deep_sample_seconds", "For how long the oldest of them has waited; absent where none does."
+)
+ANALYSIS_BYTES: Final = Family("analysis_bytes", "What the journal keeps for pending analyses.")
+ANALYSIS_UP: Final = Family("analysis_up", "1 if analysts and database took the last analysis, or none was due yet.")
 FORWARD_UP: Final = Family("forward_up", "1 if the backend took the last request, or none was sent yet.")
 FORWARD_WAITING_BYTES: Final = Family("forward_waiting_bytes", "Held of traces on their way to the backend.")
 PRIVACY_TEXTS: Final = Family("privacy_texts", "Texts searched for personal data and credentials.", kind="counter")

@@ -51,6 +51,7 @@ SETTINGS = {
     "OTLP_HTTP": "127.0.0.1:0",
     "ADMIN": "127.0.0.1:0",
     "LOG_FORMAT": "json",
+    "SAMPLING": str(Path(__file__).with_name("no_sampling.toml")),
     # The tasks of tests are always of the same day.
     "RETAIN_RECORDS": "36500d",
 }
@@ -218,7 +219,7 @@ class Processor:
     def assert_balanced(self) -> None:
         """Everything is in exactly one place, and journal and database agree on what passed between them."""
         equations = {equation.name: equation for equation in self.status().equations}
-        assert set(equations) == {"journal spans", "records", "database spans"}
+        assert set(equations) == {"journal spans", "records", "deep samples", "database spans"}
         assert {name: each.missing for name, each in equations.items()} == dict.fromkeys(equations, 0), equations
         handed_over(equations["journal spans"], equations["database spans"])
 

@@ -76,7 +76,10 @@ COLUMNS = {
     "orphans": "span_id, trace_id, timestamp, kind, task_id, waiting_since",
     "erasures": "number, time, kind, subject, removed, author, reason",
     "erased_records": "id, timestamp, erasure, erased_at",
-    "deep_samples": "id, timestamp, task_id, facet, inclusion_probability, policy, content",
+    "judge_disagreements": """id, timestamp, task_id, task_type, agent_id, evaluator_score, judge_score, difference,
+        verdict, agreement, judge, rubric, inclusion_probability, policy""",
+    "deep_samples": """id, timestamp, task_id, facet, inclusion_probability, policy, content, status, reason, gaps,
+        analyser, bytes, seconds, calls, analysed_at""",
 }
 COLUMNS["exportable"] = COLUMNS["data_points"]
 FLOATS = (

@@ -15,8 +15,8 @@ from support.store import opened
 
 VIEWS = (
     *("agent_statistics", "agent_statistics_daily", "data_points", "deep_samples", "erased_records", "erasures"),
-    *("evaluations", "exportable", "failed_gates", "gate_results", "orphans", "outlier_bounds", "quarantine"),
-    *("routing_decisions", "task_executions", "tool_calls", "turns"),
+    *("evaluations", "exportable", "failed_gates", "gate_results", "judge_disagreements", "orphans", "outlier_bounds"),
+    *("quarantine", "routing_decisions", "task_executions", "tool_calls", "turns"),
 )
 TABLES = (
     *("points", "point_keys", "awaited", "strays", "batches", "deep_samples", "audit", "schema_migrations"),

@@ -24,14 +24,16 @@ from collector_processor.assemble.messages import RawTraces
 from collector_processor.config import Settings
 from collector_processor.convert import FoldSettings
 from collector_processor.guard import GateSettings, Protector
-from collector_processor.journal import kept
+from collector_processor.journal import analyses, kept
 from collector_processor.journal.format import DeadLetter
 from collector_processor.journal.kept import UNDECODABLE_SHARE
 from collector_processor.journal.reader import JournalReader, rows_of
 from collector_processor.journal.transaction import Transaction
+from collector_processor.model.sampling import Facet, Tally
 from collector_processor.model.stages import (
     Applied,
     Closing,
+    Due,
     Link,
     LinkReason,
     Member,
@@ -93,6 +95,72 @@ def running(tmp_path: Path) -> Iterator[Running]:
 
 def task(number: int, parent: int = 99) -> Piece:
     return Piece(1, number, parent, "task")
+
+
+# -- Analyses --------------------------------------------------------------------------------------
+
+
+def spans(transaction: Transaction) -> list[tuple[bytes, bytes]]:
+    return [*rows_of(transaction._txn, transaction._dbs["spans"])]
+
+
+def analyse(number: int) -> Due:
+    return Due(task(number).trace_id, task(number).span_id, (Facet.CONVERSATION, Facet.AST))
+
+
+def test_spans_stay_for_their_analysis_over_a_restart_and_no_longer(running: Running) -> None:
+    running.send(task(1), Piece(1, 2, 1, "tool"), task(3))
+    running.wait(MINUTE)
+    running.complete(Applied(in_points=3, accepted=2, analyses=(analyse(1),)))
+    running.end()
+    reader = JournalReader(running.front.folder)
+    ((number, analysis),) = reader.analyses(0, 10)
+    assert [len(positions) for _, _, positions in reader.task(analysis).payloads] == [2]
+    assert reader.analyses(number, 10) == []
+    reader.close()
+    running.begin()
+    counters = running.front.counters
+    assert (counters.samples_kept, counters.samples_pending, counters.open) == (2, 2, 0)
+    running.send(Piece(1, 4, 1, "tool"))
+    assert running.front._assembler.summary().with_task == 0, "the task was taken for an open one"
+    for _ in range(2):
+        running.loop.run_until_complete(running.front.analysed(number, Tally(), void=False))
+    assert running.front.counters.samples_stored == 2
+    ((left, _),) = running.ask(spans)
+    assert left[7] == 3, "the fragments before the last one are gone"
+
+
+def test_above_its_share_of_the_journal_an_analysis_is_shed(running: Running) -> None:
+    big = Piece(1, 2, 1, "tool", "x" * (JOURNAL_BYTES // 3))
+    running.send(task(1), big, task(3))
+    running.wait(MINUTE)
+    running.complete(Applied(in_points=3, accepted=2, analyses=(analyse(1), analyse(3))))
+    found = [analysis for _, analysis in running.ask(lambda transaction: [*analyses.pending(transaction.view)])]
+    assert [(len(each.shed), len(each.members)) for each in found] == [(2, 0), (0, 1)]
+    assert running.front.counters.analysis_bytes == sum(each.size for each in found) < 2000
+    assert len(running.ask(spans)) == 1
+
+
+def test_a_late_decision_has_no_spans(running: Running) -> None:
+    running.send(task(1))
+    running.wait(MINUTE)
+    running.complete(Applied(in_points=1, accepted=1))
+    running.send(Piece(1, 2, 1, "tool"))
+    running.wait(MINUTE)
+    running.complete(Applied(in_points=1, revised=1, analyses=(analyse(1),)))
+    ((number, analysis),) = running.ask(lambda transaction: [*analyses.pending(transaction.view)])
+    assert (analysis.members, analysis.shed) == ((), ())
+    running.loop.run_until_complete(running.front.analysed(number, Tally(), void=True))
+    assert running.front.counters.samples_void == 2
+
+
+def test_more_analyses_than_can_be_remembered_are_forgone(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("collector_processor.journal.analyses.MAX_ROWS", 1)
+    running.send(task(1), task(2))
+    running.wait(MINUTE)
+    running.complete(Applied(in_points=2, accepted=2, analyses=(analyse(1), analyse(2))))
+    counters = running.front.counters
+    assert (counters.samples_kept, counters.samples_pending, counters.samples_forgone) == (4, 2, 2)
 
 
 # -- A long time -----------------------------------------------------------------------------------

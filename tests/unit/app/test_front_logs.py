@@ -20,6 +20,7 @@ from collector_processor.errors import OverloadedError
 from collector_processor.journal import kept, letters
 from collector_processor.journal.reader import read_batch, read_task
 from collector_processor.journal.transaction import Transaction
+from collector_processor.model.sampling import SamplingState
 from collector_processor.model.stages import Applied, Departure, RawTask, Refused, SealKind, Signal
 from collector_processor.store.erasure import Kind
 from otel_benchmark import attributes as a
@@ -186,7 +187,9 @@ def test_a_dead_letter_that_is_tried_again_has_its_log_records(running: Running)
     before = running.tasks()[0].logs[0][1]
     running.complete(refused=(Refused(TASK.trace_id, TASK.span_id, 3, "the database will not take it"),))
     (batch,) = running.ask(
-        lambda transaction: letters.retry(transaction, letters.letter_ids(transaction.view), running.now * SECOND)
+        lambda transaction: letters.retry(
+            transaction, letters.letter_ids(transaction.view), running.now * SECOND, SamplingState()
+        )
     )
     running.sealed.append(Waiting(batch.id, batch.sealed_at, 1, batch.spans))
     (task,) = running.tasks()

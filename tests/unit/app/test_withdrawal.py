@@ -13,13 +13,14 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, TracesData
 from support.spans import Piece
 
-from collector_processor.app.equations import journal_spans, records
+from collector_processor.app.equations import deep_samples, journal_spans, records
 from collector_processor.app.front import SECOND, Front, Waiting
 from collector_processor.app.subject import Subject
 from collector_processor.app.withdrawal import Withdrawn
 from collector_processor.config import Settings
 from collector_processor.guard.privacy import Detector, Person
-from collector_processor.model.stages import Applied, Refused, Signal, SpanKey
+from collector_processor.model.sampling import Facet
+from collector_processor.model.stages import Applied, Due, Refused, Signal, SpanKey
 from collector_processor.store.erasure import Kind
 from otel_benchmark import attributes as a
 
@@ -64,7 +65,8 @@ class Running:
     def withdraw(self, subject: Subject = ME, *, dry: bool = False) -> Withdrawn:
         withdrawn = self.loop.run_until_complete(self.front.withdraw(subject, dry=dry))
         counters = self.front.counters
-        assert [each.missing for each in (journal_spans(counters), records(counters))] == [0, 0]
+        equations = (journal_spans(counters), records(counters), deep_samples(counters))
+        assert [each.missing for each in equations] == [0, 0, 0]
         return withdrawn
 
     def epochs(self) -> set[str]:
@@ -145,6 +147,19 @@ def test_dead_letters_and_undecodable_spans_go(running: Running) -> None:
     assert (counters.dead, counters.withdrawn, counters.tasks_dead, counters.tasks_withdrawn) == (1, 1, 1, 1)
     (left,) = running.loop.run_until_complete(running.front.undecodable(9))
     assert left.raw == b"\xff other"
+    assert not before & running.epochs()
+
+
+def test_pending_analyses_go_with_their_spans(running: Running) -> None:
+    for number, task_id in enumerate(("mine", "other", "mine"), start=1):
+        running.send(task(number), task_id=task_id)
+    running.complete(in_points=3, accepted=3, analyses=[Due(*key(task(number)), (Facet.JUDGE,)) for number in (1, 2)])
+    before = running.epochs()
+    assert running.withdraw(dry=True).removed == {"pending_analyses": 1}
+    withdrawn = running.withdraw()
+    assert (withdrawn.removed, withdrawn.tasks, len(withdrawn.analyses)) == ({"pending_analyses": 1}, [], 1)
+    counters = running.front.counters
+    assert (counters.samples_withdrawn, counters.samples_pending, counters.open) == (1, 1, 0)
     assert not before & running.epochs()
 
 

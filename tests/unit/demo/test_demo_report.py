@@ -61,7 +61,7 @@ def test_facts_are_aligned() -> None:
 
 
 def test_report_tells_sent_against_stored_and_the_cost() -> None:
-    findings = Findings(COUNTS, [{"agent": "mender", "decisions": 12}], [], {"id": "one"})
+    findings = Findings(COUNTS, [{"agent": "mender", "decisions": 12}], [], [], {"id": "one"})
     text = render(findings, SUMMARY, SUMMARY | {"cpu_ms_per_task": 5.25}, access=["otel-benchmark sql"])
     for part in ("sent            12, 2 of them", "12 data points", "1 quarantined", "+1.25 ms", "2.25 ms at worst"):
         assert part in text
@@ -71,5 +71,5 @@ def test_report_tells_sent_against_stored_and_the_cost() -> None:
 
 @pytest.mark.parametrize("overhead", [None, 0.4])
 def test_report_invents_no_overhead(overhead: float | None) -> None:
-    findings = Findings(COUNTS | {"overhead_ms": overhead}, [], [], None)
+    findings = Findings(COUNTS | {"overhead_ms": overhead}, [], [], [], None)
     assert ("by the plugin's own clock" in render(findings, SUMMARY, SUMMARY, access=[])) == (overhead is not None)

@@ -20,13 +20,15 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from support.spans import Piece, request
 
+from collector_processor.app.equations import deep_samples
 from collector_processor.app.front import SECOND, Front, Waiting
 from collector_processor.config import Settings
-from collector_processor.journal import cipher, rows
+from collector_processor.journal import analyses, cipher, rows
 from collector_processor.journal.format import KEPT, epoch_of
-from collector_processor.journal.reader import read_batch, rows_of
+from collector_processor.journal.reader import read_batch, read_task, rows_of
 from collector_processor.journal.transaction import Transaction
-from collector_processor.model.stages import HEADER, Applied, SealedBatch, SealKind, Signal, SpanKey
+from collector_processor.model.sampling import Facet, Tally
+from collector_processor.model.stages import HEADER, Applied, Due, SealedBatch, SealKind, Signal, SpanKey
 
 TREE = [
     Piece(1, 1, 0, "task", "outer"),
@@ -52,11 +54,14 @@ class Ledger:
         self.rows: dict[UUID, Applied] = {}
         self.points: dict[SpanKey, set[SpanKey]] = {}
         self.orphans: set[SpanKey] = set()
+        self.kept: set[SpanKey] = set()
+        self.analysed: set[SpanKey] = set()
 
     def apply(self, batch: SealedBatch, spans: dict[int, list[SpanKey]]) -> Applied:
         if batch.id in self.rows:
             return self.rows[batch.id]
         counts: Counter[str] = Counter()
+        dues: list[Due] = []
         for task in batch.tasks:
             keys = [spans[member.sequence][position] for member in task.members for position in member.positions]
             if task.kind is SealKind.ORPHAN:
@@ -68,11 +73,13 @@ class Ledger:
             point = SpanKey(task.trace_id, task.span_id)
             if task.kind is SealKind.TASK and point not in self.points:
                 counts["accepted"] += 1
+                dues.append(Due(*point, (Facet.JUDGE, Facet.AST)))
             facts = self.points.setdefault(point, set())
             for key in keys:
                 counts["duplicate" if key in self.stored() else "in_points"] += 1
                 facts.add(key) if key not in self.stored() else None
-        self.rows[batch.id] = applied = Applied(**counts)
+        self.rows[batch.id] = applied = Applied(**counts, analyses=tuple(dues))
+        self.kept |= {SpanKey(due.trace_id, due.span_id) for due in dues}
         return applied
 
     def stored(self) -> set[SpanKey]:
@@ -168,6 +175,18 @@ class JournalProtocol(RuleBasedStateMachine):
         self.waiting.append(Waiting(batch_id, self.now, 0, 0))
         assert self.database.rows[batch_id] == applied
 
+    @rule(tells=st.booleans())
+    def analyst_stores_the_oldest(self, tells: bool) -> None:
+        """Or dies before the front knows: then it is done again, which the database notices."""
+        found = self._ask(lambda transaction: next(analyses.pending(transaction.view), None))
+        if found is None:
+            return
+        number, analysis = found
+        self._ask(lambda transaction: read_task(transaction.view, analysis.task))
+        self.database.analysed.add(SpanKey(analysis.trace_id, analysis.span_id))
+        if tells:
+            self.loop.run_until_complete(self.front.analysed(number, Tally(), void=False))
+
     @rule()
     def front_dies(self) -> None:
         """What LMDB has committed is all that is left; nothing is written on the way out."""
@@ -202,8 +221,11 @@ class JournalProtocol(RuleBasedStateMachine):
         """Where every span is: open in the journal, sealed and not applied, or in the database."""
         places: Counter[SpanKey] = Counter()
         gone: dict[int, int] = {}
-        for stored, taken in transaction.fragments():
-            gone[stored.sequence] = taken
+        for _, analysis in analyses.pending(transaction.view):
+            for member in analysis.members:
+                gone[member.sequence] = gone.get(member.sequence, 0) | member.mask
+        for stored, left in transaction.fragments():
+            taken = left | gone.get(stored.sequence, 0)
             for position, header in enumerate(HEADER.iter_unpack(transaction.headers(stored.sequence))):
                 if not taken >> position & 1:
                     places[SpanKey(stored.trace_id, header[0])] += 1
@@ -241,6 +263,22 @@ class JournalProtocol(RuleBasedStateMachine):
         )
 
     @invariant()
+    def every_sample_that_was_kept_is_pending_or_stored(self) -> None:
+        if not hasattr(self, "front"):
+            return
+        assert deep_samples(self.front.counters).missing == 0
+        missing = self.database.kept - self.database.analysed
+        if missing:
+            assert missing <= self._ask(self._awaiting_analysis)
+
+    @staticmethod
+    def _awaiting_analysis(transaction: Transaction) -> set[SpanKey]:
+        """Those of pending analyses, and of batches of which the front doesn't know yet that they are stored."""
+        pending = {SpanKey(each.trace_id, each.span_id) for _, each in analyses.pending(transaction.view)}
+        sealed = [task for batch in transaction.sealed_batches() for task in batch.tasks]
+        return pending | {SpanKey(task.trace_id, task.span_id) for task in sealed}
+
+    @invariant()
     def the_tally_of_epochs_is_what_the_rows_say_and_no_key_is_missing(self) -> None:
         if not hasattr(self, "front"):
             return
@@ -265,6 +303,9 @@ class JournalProtocol(RuleBasedStateMachine):
                 self.waiting.pop(0)
             while self.applied:
                 self.worker_reports()
+        while found := self._ask(lambda transaction: next(analyses.pending(transaction.view), None)):
+            self.loop.run_until_complete(self.front.analysed(found[0], Tally(), void=False))
+        assert self.front.counters.analysis_bytes == self.front.counters.samples_pending == 0
         if self.aged:
             return
         outer, inner = (SpanKey(TREE[index].trace_id, TREE[index].span_id) for index in (0, 5))

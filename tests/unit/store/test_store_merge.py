@@ -11,6 +11,7 @@ from collector_processor.convert.union import arrange, unite
 from collector_processor.errors import UnfitError
 from collector_processor.model.facts import Anomaly, Facts, Problem
 from collector_processor.model.record import FailedGate, Severity, State, Verdict
+from collector_processor.model.sampling import Tally
 from collector_processor.model.stages import SpanKey
 from collector_processor.store.contribution import Contribution, group
 from collector_processor.store.merge import Brought, Held, carry_over, key_of, merge
@@ -108,4 +109,4 @@ def test_a_batch_and_its_first_merge_agree_on_the_spans():
     [contribution] = group(batch(closed(whole(), foreign=4)), unite).contributions
     result = merged(None, contribution=contribution)
     assert (tally(result), result.key.spans) == ({"in_points": 9, "accepted": 1}, 9)
-    assert counts(result.tally.applied([])) == tally(result)
+    assert counts(result.tally.applied([], Tally())) == tally(result)

@@ -12,5 +12,7 @@ SET
     revised = %(revised)s,
     joined = %(joined)s,
     refused = %(refused)s::jsonb,
-    undecodable_spans = %(undecodable_spans)s::jsonb
+    undecodable_spans = %(undecodable_spans)s::jsonb,
+    analyses = %(analyses)s::jsonb,
+    sampling = %(sampling)s::jsonb
 WHERE batch_id = %(batch_id)s;

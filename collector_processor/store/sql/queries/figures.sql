@@ -42,6 +42,15 @@ waiting AS (
         SELECT NULL, since FROM benchmark_data.awaited
     ) AS each
 ),
+samples AS (
+    SELECT coalesce(jsonb_agg(jsonb_build_array(facet, ending, samples) ORDER BY facet, ending), '[]') AS counted
+    FROM (
+        SELECT facet, concat_ws(': ', status, reason) AS ending, count(*) AS samples
+        FROM benchmark_data.deep_samples
+        WHERE timestamp >= now() - interval '24 hours'
+        GROUP BY facet, concat_ws(': ', status, reason)
+    ) AS endings
+),
 recent AS (
     SELECT avg((record #>> '{provenance,overheadMs}')::double precision) AS overhead
     FROM (SELECT record FROM benchmark_data.points ORDER BY timestamp DESC LIMIT 200) AS latest
@@ -66,6 +75,7 @@ SELECT
     day.task_types AS task_types_covered,
     complexities.distribution AS complexity_distribution,
     recent.overhead AS avg_collection_latency_ms,
+    samples.counted AS deep_samples,
     pg_database_size(current_database()) AS database_bytes,
     (SELECT count(DISTINCT hour) FROM benchmark_data.stale_hours WHERE hour >= maintenance.horizon) AS stale_hours,
     waiting.facts AS waiting_facts,
@@ -73,4 +83,4 @@ SELECT
     waiting.since AS waiting_since,
     maintenance.settled_at,
     maintenance.retired_at
-FROM ledger, keys, day, complexities, waiting, recent, benchmark_data.maintenance;
+FROM ledger, keys, day, complexities, waiting, samples, recent, benchmark_data.maintenance;

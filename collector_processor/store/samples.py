@@ -1,0 +1,87 @@
+"""Deep samples: which are still to be made of a record, and the one way of writing them.
+
+A sample is written under the lock of its point's key, with the policy and probability that the record has at that
+moment: whoever erases or revises the record meanwhile comes before or after, never in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+from uuid import UUID
+
+import psycopg
+
+from collector_processor.model.record import BenchmarkDataPoint
+from collector_processor.model.samples import Sample, SampleReason, SampleStatus
+from collector_processor.model.sampling import Facet
+from collector_processor.store.database import Connection, Database
+from collector_processor.store.merge import TOMBSTONES, Held
+from collector_processor.store.points import lock_and_read, read
+from collector_processor.store.rows import instant
+from collector_processor.store.statements import statement
+
+
+class Ready(NamedTuple):
+    """A record, and the deep samples that it has already."""
+
+    record: BenchmarkDataPoint
+    done: frozenset[Facet]
+
+
+async def read_ready(database: Database, id_: UUID) -> Ready | None:
+    """A point's record; None where it is gone, or discarded. Raises StoreError, UnfitError."""
+    async with database.writing() as connection:
+        record = _living((await read(connection, [id_])).get(id_))
+        if record is None:
+            return None
+        asked = {"id": id_, "timestamp": instant(record.timestamp)}
+        rows = await (await connection.execute(statement("samples_of_point"), asked)).fetchall()
+        return Ready(record, frozenset(Facet(row["facet"]) for row in rows))
+
+
+async def write_samples(database: Database, id_: UUID, samples: Iterable[Sample]) -> bool:
+    """Write samples of a point, all or none; one that is there stays. False where the record is gone or discarded.
+
+    Raises StoreError, UnfitError.
+    """
+    async with database.writing() as connection:
+        record = _living((await lock_and_read(connection, [id_])).get(id_))
+        if record is not None:
+            for sample in samples:
+                await _write(connection, record, sample)
+        return record is not None
+
+
+def _living(held: Held | None) -> BenchmarkDataPoint | None:
+    return held.record if held is not None and held.state not in TOMBSTONES else None
+
+
+async def _write(connection: Connection, record: BenchmarkDataPoint, sample: Sample) -> None:
+    kept = {each.facet: each for each in record.sampling.facets}.get(sample.facet)
+    if kept is None:
+        return  # a person's restore of an older database: the record no longer says that it was kept
+    row = {
+        "id": record.id,
+        "timestamp": instant(record.timestamp),
+        "task_id": record.task.id,
+        "facet": sample.facet.value,
+        "inclusion_probability": kept.inclusion_probability,
+        "policy": kept.policy,
+        "status": sample.status.value,
+        "reason": sample.reason,
+        "gaps": [*sample.gaps],
+        "analyser": sample.analyser,
+        "seconds": sample.seconds,
+        "calls": sample.calls,
+    }
+    try:
+        async with connection.transaction():
+            await connection.execute(statement("write_sample"), row | _content(sample.content))
+    except psycopg.DataError:
+        failed = {"status": SampleStatus.FAILED.value, "reason": SampleReason.CRASHED.value}
+        await connection.execute(statement("write_sample"), row | failed | _content(b"{}"))
+
+
+def _content(content: bytes) -> dict[str, object]:
+    return {"content": content.decode(), "bytes": len(content)}
