@@ -91,6 +91,10 @@ def test_every_task_becomes_a_data_point_to_query(start: type[Demo]) -> None:
     assert int(sent[2]) > 0
     assert "promised: below 50 ms" in demo.output
     assert '"convention": "arbiter"' in demo.output
+    for facet in ("ast", "conversation", "reflection"):
+        looked_at = re.search(rf"^{facet} +(\d+) ", demo.output, re.MULTILINE)
+        assert looked_at
+        assert int(looked_at[1]) > 0
     for agent in ("mender", "rewriter", "sprinter", "analyst"):
         assert len(re.findall(rf"^{agent} ", demo.output, re.MULTILINE)) == 2, "once in each table"
 

@@ -18,6 +18,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from collector_processor.app.equations import database_spans, journal_spans, records
 from collector_processor.app.front import SECOND, Front, Waiting
 from collector_processor.app.pipeline import Pipeline
+from collector_processor.app.policies import Choosing, possible
+from collector_processor.app.sampling import document_of
 from collector_processor.config import Settings
 from collector_processor.convert.fold import FoldSettings
 from collector_processor.convert.union import unite
@@ -39,7 +41,10 @@ FLUSH_INTERVAL = SECOND // 10
 class ClockedPath:
     """From request to record. `now` is ns; it begins ten seconds after `T0`, when the spans of tests start."""
 
-    def __init__(self, front: Front, waiting: list[Waiting], store: PostgresStore, database: Database) -> None:
+    def __init__(
+        self, settings: Settings, front: Front, waiting: list[Waiting], store: PostgresStore, database: Database
+    ) -> None:
+        self.settings = settings
         self.now = T0 + 10 * SECOND
         self.front = front
         self._waiting = waiting
@@ -86,14 +91,13 @@ async def clocked_path(folder: Path, database_url: str, **settings: Any) -> Asyn
     await migrate(database_url)
     waiting: list[Waiting] = []
     path: ClockedPath | None = None
-    front = Front(
-        Settings(data_dir=folder, flush_interval=FLUSH_INTERVAL / SECOND, **settings),
-        waiting.extend,
-        lambda: path.now if path else T0,
-    )
+    chosen = Settings(data_dir=folder, database_url=database_url, flush_interval=FLUSH_INTERVAL / SECOND, **settings)
+    front = Front(chosen, waiting.extend, lambda: path.now if path else T0)
+    sampling = Choosing(possible(document_of(chosen).config, judging=False))
+    revise = Pipeline(Protector(None, None), FoldSettings(), GateSettings()).revise
     async with Database(database_url, application_name="clocked") as database:
-        store = PostgresStore(database, Pipeline(Protector(None, None), FoldSettings(), GateSettings()).revise, unite)
-        path = ClockedPath(front, waiting, store, database)
+        store = PostgresStore(database, revise, unite, sampling=sampling)
+        path = ClockedPath(chosen, front, waiting, store, database)
         await front.recover()
         try:
             yield path
