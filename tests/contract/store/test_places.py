@@ -20,8 +20,8 @@ CHOICE = {
 PLANTED = Path(__file__).with_name("planted.sql").read_text()
 OURS = {
     "audit": "action author",
-    "batches": "kind",
-    "deep_samples": "facet policy",
+    "batches": "kind analyses sampling",
+    "deep_samples": "facet policy status reason gaps analyser",
     "erasures": "kind subject author removed",
     "gates": "gate severity",
     "hourly_failures": "gate severity",
