@@ -154,6 +154,21 @@ class AnalysisError(BenchmarkError):
     """No process that analyses can be started; what is to be analysed keeps."""
 
 
+# -- Fallback --------------------------------------------------------------------------------------
+
+
+class FallbackError(BenchmarkError):
+    """The fallback can't be used; what should go there stays where it is."""
+
+
+class FallbackFullError(FallbackError):
+    """`FALLBACK_MAX_BYTES` would be passed: nothing was written."""
+
+
+class DamagedLineError(FallbackError):
+    """A line is not what was written, or of another format."""
+
+
 # -- Forwarding ------------------------------------------------------------------------------------
 
 

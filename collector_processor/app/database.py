@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from collector_processor.app.access import embedded_directory, lifetimes
+from collector_processor.app.outage import Outage
 from collector_processor.config import EMBEDDED, Settings, mask_url
 from collector_processor.errors import BenchmarkError, MigrationError
 from collector_processor.store.embedded import EmbeddedServer
@@ -26,7 +27,7 @@ LAST_PAUSE: Final = 5.0
 
 
 class DatabaseKeeper:
-    """Knows where the database is and gets it ready.
+    """Knows where the database is and gets it ready; what fails until then is told to `outage`.
 
     Attributes:
         url: libpq URL with its password, once known.
@@ -34,8 +35,9 @@ class DatabaseKeeper:
         problem: why it can't be used right now; None when it can.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, outage: Outage | None = None) -> None:
         self._embedded = EmbeddedServer(embedded_directory(settings)) if settings.database_url == EMBEDDED else None
+        self._outage = outage or Outage(settings.store_attempts, settings.store_pause)
         self._lifetimes = lifetimes(settings)
         # One thread, so that starts and the stop come one after the other: who gives up waiting ends no start.
         self._operator = ThreadPoolExecutor(1, "embedded-database")
@@ -55,14 +57,17 @@ class DatabaseKeeper:
         Raises:
             MigrationError: its schema is not this program's; trying again won't help.
         """
-        pause = FIRST_PAUSE
+        pause, tries = FIRST_PAUSE, 0
         while True:
+            tries += 1
             try:
                 await self._reach()
             except MigrationError as error:
                 self.problem = str(error)
+                self._outage.failed(str(error), self._outage.attempts)
                 raise
             except BenchmarkError as error:
+                self._outage.failed(str(error), tries)
                 if self.problem != str(error):
                     log.warning("database: not ready", problem=str(error), url=self.shown_url)
                 self.problem = str(error)
@@ -70,6 +75,7 @@ class DatabaseKeeper:
                 pause = min(pause * 2, LAST_PAUSE)
             else:
                 self.problem = None
+                self._outage.ended()
                 self.ready.set()
                 return
 

@@ -15,7 +15,9 @@ from typing import Any, Final
 import msgspec
 
 from collector_processor.app.control import Handler, ask
+from collector_processor.app.fallback import Fallback
 from collector_processor.app.front import SECOND, Front, Waiting
+from collector_processor.app.outage import Outage
 from collector_processor.app.policies import state_of
 from collector_processor.config import Settings
 from collector_processor.errors import ControlError, NotRunningError
@@ -49,10 +51,14 @@ class Letter(msgspec.Struct, frozen=True):
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """A dead letter with its spans as they came: OTLP payloads. Log records are only counted, in `letter.spans`."""
+    """A dead letter with its spans as they came, OTLP payloads; or its redacted facts, if it was in the fallback.
+
+    Log records are only counted, in `letter.spans`.
+    """
 
     letter: Letter
     payloads: tuple[bytes, ...]
+    facts: Any = None
 
 
 class DeadLetters:
@@ -60,14 +66,20 @@ class DeadLetters:
 
     Args:
         front: holds the journal.
+        fallback: where letters go back to that came from there.
         announce: told of batches that are sealed anew.
         moved: told when there is room again.
     """
 
     def __init__(
-        self, front: Front, announce: Callable[[Sequence[Waiting]], None], moved: Callable[[], None] = lambda: None
+        self,
+        front: Front,
+        fallback: Fallback,
+        announce: Callable[[Sequence[Waiting]], None],
+        moved: Callable[[], None] = lambda: None,
     ) -> None:
         self._front = front
+        self._fallback = fallback
         self._announce = announce
         self._moved = moved
 
@@ -86,7 +98,8 @@ class DeadLetters:
         letter = found[id_]
         parts = zip(letter.payloads, letter.headers, strict=True)
         payloads = tuple(payload for (_, payload, _), (flags, _) in parts if not flags & FragmentFlag.LOGS)
-        return Opened(_letter(id_, letter), payloads)
+        facts = msgspec.json.decode(letter.line)["line"] if letter.line else None
+        return Opened(_letter(id_, letter), payloads, facts)
 
     async def retry(self, ids: Collection[str]) -> int:
         """Seal letters anew, all of them where none is named; returns how many.
@@ -100,6 +113,9 @@ class DeadLetters:
             self._announce([Waiting(batch.id, batch.sealed_at, len(batch.tasks), batch.spans) for batch in batches])
             self._moved()
             done += len(batches)
+        for id_ in chosen if done < len(chosen) else ():
+            done += await self._fallback.put_back(id_)
+        self._moved()
         if ids and done < len(chosen):
             raise ControlError("spans of a dead letter are damaged: it can't be retried, only discarded")
         return done
@@ -164,7 +180,10 @@ async def _alone(settings: Settings, command: str, arguments: Mapping[str, Any])
     front = Front(settings, lambda _: None)
     await front.recover()
     try:
-        return msgspec.to_builtins(await DeadLetters(front, lambda _: None).commands()[command](arguments))
+        fallback = Fallback(settings, front, Outage(settings.store_attempts, settings.store_pause))
+        await fallback.start()
+        letters_ = DeadLetters(front, fallback, lambda _: None)
+        return msgspec.to_builtins(await letters_.commands()[command](arguments))
     finally:
         await front.stop()
 
@@ -179,7 +198,7 @@ def _letter(id_: str, letter: DeadLetter) -> Letter:
         span_id=task.span_id.hex(),
         spans=letter.spans,
         bytes=sum(len(payload) for _, payload, _ in letter.payloads),
-        retriable=bool(letter.headers),
+        retriable=bool(letter.headers or letter.line),
         error=letter.error,
     )
 

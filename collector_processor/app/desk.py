@@ -45,6 +45,11 @@ class BatchDesk:
         if self._forwarding is not None:
             self._forwarding.stored(batch_id)
 
+    def spilled(self, batch_id: UUID) -> None:
+        """Let the forwarder go on; of spans whose record isn't there it can't know whether they may leave."""
+        if self._forwarding is not None:
+            self._forwarding.stored(batch_id)
+
     async def recover(self) -> None:
         """Bring the embedded database back."""
         await self._database.recover()

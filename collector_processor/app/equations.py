@@ -24,6 +24,8 @@ def journal_spans(counters: Counters) -> Equation:
             "undecodable": counters.undecodable,
             "dead_lettered": counters.dead,
             "discarded": counters.given_up,
+            "in_fallback": counters.in_fallback,
+            "damaged_in_fallback": counters.damaged,
             "erased": counters.withdrawn,
             "handed_over": counters.handed_over,
         },
@@ -76,6 +78,8 @@ def records(counters: Counters) -> Equation:
             "repeated": counters.tasks_repeated,
             "dead_lettered": counters.tasks_dead,
             "discarded": counters.tasks_given_up,
+            "in_fallback": counters.tasks_in_fallback,
+            "damaged_in_fallback": counters.tasks_damaged,
             "erased": counters.tasks_withdrawn,
         },
     )

@@ -7,21 +7,23 @@ command takes the journal's lock itself. What a worker has in hand then meets a 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import NamedTuple
 
 import msgspec
 
 from collector_processor.app.access import opened
 from collector_processor.app.control import ask
+from collector_processor.app.fallback import Fallback
 from collector_processor.app.front import Front
+from collector_processor.app.outage import Outage
 from collector_processor.app.privacy import keyring_of, privacy_keys, written_reason
+from collector_processor.app.stored_names import line_matcher, pseudonyms, task_ids, tenant_hashes
 from collector_processor.app.subject import Subject
 from collector_processor.app.withdrawal import Withdrawn
 from collector_processor.config import PREFIX, Settings
 from collector_processor.errors import ConfigError, NotRunningError
-from collector_processor.guard.privacy import TELLING, Category, Detector, Keyring, Person, Redactor, Text
-from collector_processor.guard.tenants import hashed
-from collector_processor.guard.texts import IDENTIFIERS
+from collector_processor.guard.privacy import Category, Detector, Person
 from collector_processor.model.stages import PrivacyKeys
 from collector_processor.store.database import Database
 from collector_processor.store.erasure import (
@@ -35,9 +37,8 @@ from collector_processor.store.erasure import (
     find,
     tenants,
 )
-from otel_benchmark import attributes as a
 
-__all__ = ["Done", "Kind", "Order", "carry_out", "subject_of"]
+__all__ = ["Done", "Kind", "Order", "carry_out", "subject_of", "withdraw"]
 
 _SECONDS = 600.0
 """How long the running processor may take to look through its journal."""
@@ -71,7 +72,7 @@ class Done(msgspec.Struct, frozen=True):
 def subject_of(settings: Settings, kind: Kind, value: str) -> Subject:
     """Whom the journal is to be searched for. Raises ConfigError where its tenant's hash can't be known."""
     if kind is Kind.TENANT:
-        return Subject(kind, value, hashes=_tenant_hashes(settings, value))
+        return Subject(kind, value, hashes=tenant_hashes(settings, value))
     return Subject(kind, value, person=Person(value, Detector()) if kind is Kind.USER else None)
 
 
@@ -105,7 +106,9 @@ async def _withdraw_alone(settings: Settings, subject: Subject, *, dry: bool) ->
     front = Front(settings, lambda _: None)
     await front.recover()
     try:
-        return await front.withdraw(subject, dry=dry)
+        fallback = Fallback(settings, front, Outage(settings.store_attempts, settings.store_pause))
+        await fallback.start()
+        return await withdraw(settings, front, fallback, subject, dry=dry)
     finally:
         await front.stop()
 
@@ -115,19 +118,27 @@ async def _reach(url: str) -> None:
         await tenants(database)
 
 
+async def withdraw(settings: Settings, front: Front, fallback: Fallback, subject: Subject, *, dry: bool) -> Withdrawn:
+    """Erase what journal and fallback hold of somebody, or only look. Raises JournalError, FallbackError."""
+    lines, spans, letters, tasks = await fallback.withdraw(line_matcher(settings, subject), dry=dry)
+    withdrawn = await front.withdraw(subject, dry=dry)
+    removed = Counter(withdrawn.removed) + Counter(fallback_lines=lines, fallback_spans=spans, dead_letters=letters)
+    return withdrawn._replace(removed=dict(removed), tasks=[*withdrawn.tasks, *tasks])
+
+
 async def _erase(url: str, settings: Settings, keys: PrivacyKeys | None, order: Order, withdrawn: Withdrawn) -> Done:
     async with Database(url, application_name="otel-benchmark erase") as database:
         keyring = keyring_of(keys)
         if order.kind is Kind.TENANT:
-            hashes = _tenant_hashes(settings, order.value)
+            hashes = tenant_hashes(settings, order.value)
             marks, known_as = Marks(tenants=hashes), hashes[0]
         elif order.kind is Kind.TASK:
-            names = _task_ids(order.value, keys)
+            names = task_ids(order.value, keys)
             marks = Marks(task_ids=names)
             known_as = keyring.pseudonym(order.value, Category.ID, None) if keyring else erased_name(order.value)
         else:
             assert keyring is not None
-            marks = Marks(pseudonyms=_pseudonyms(order.value, keyring, await tenants(database)))
+            marks = Marks(pseudonyms=pseudonyms(order.value, keyring, await tenants(database)))
             known_as = keyring.pseudonym(order.value, Category.USER, None)
         if order.dry:
             found = await find(database, marks)
@@ -144,38 +155,3 @@ async def _erase(url: str, settings: Settings, keys: PrivacyKeys | None, order: 
         )
         refused_days = REFUSED_FOR.days if order.kind is Kind.TASK else 0
         return Done(order.kind, known_as, done.number, done.removed, withdrawn.waiting, refused_days)
-
-
-# -- Names under which somebody is stored ------------------------------------------------------------------
-
-
-def _tenant_hashes(settings: Settings, tenant: str) -> list[str]:
-    """As it is stored now, and as under former keys."""
-    keys = (settings.tenant_key, *(settings.former_tenant_keys or ()))
-    hashes = dict.fromkeys(known_as for key in keys if (known_as := hashed(tenant, key)) is not None)
-    if not hashes:
-        raise ConfigError(
-            f"{PREFIX}TENANT_KEY is not set: tenants are stored by their hash; set the key, or name the hash itself"
-        )
-    return [*hashes]
-
-
-def _task_ids(task_id: str, keys: PrivacyKeys | None) -> list[str]:
-    """As it is stored now, as under older keys, and in clear."""
-    names: dict[str, None] = {}
-    detector = Detector()
-    for key_id, _ in keys or ():
-        redactor = Redactor(Keyring(dict(keys or ()), current=key_id), detector, IDENTIFIERS)
-        names[redactor.texts((Text(a.TASK_ID, task_id),), None).values[0]] = None
-    names[task_id] = None
-    return [*names]
-
-
-def _pseudonyms(user: str, keyring: Keyring, known_tenants: list[str]) -> list[str]:
-    """Of the value as a user and as whatever else it may have been taken for, in every tenant, under every key."""
-    return [
-        pseudonym
-        for tenant in (None, *known_tenants)
-        for category in TELLING
-        for pseudonym in keyring.pseudonyms(user, category, tenant)
-    ]

@@ -111,6 +111,9 @@ class Front:
         on_departed: called in the event loop with foreign spans that leave the journal beside a trace's tasks; without
             it nobody reads them.
 
+    Attributes:
+        graveyard: room for dead letters.
+
     Raises:
         JournalError: the journal can't be opened (see Environment).
     """
@@ -148,7 +151,7 @@ class Front:
         self._room_for_analyses = int(settings.journal_max_bytes * settings.analysis_share)
         self._sources = Sources(settings)
         self._holding = Holding(int(settings.journal_max_bytes * settings.privacy_halt_share), self._sources.of)
-        self._graveyard = Graveyard(int(settings.journal_max_bytes * settings.dead_letter_share), request.extract)
+        self.graveyard = Graveyard(int(settings.journal_max_bytes * settings.dead_letter_share), request.extract)
         self._staged: dict[bytes, set[bytes]] = {}
         self._staged_in: Transaction | None = None
         self._expired_at = 0
@@ -391,8 +394,12 @@ class Front:
     def _complete(self, transaction: Transaction, batch_id: UUID, applied: Applied) -> None:
         now = self._clock()
         limits = Limits(self._room_for_analyses, lambda facet: self._policies.admit(transaction, facet, now))
-        if transaction.complete(batch_id, applied, self._graveyard, now, limits) is not None:
-            self._policies.learn(transaction, applied.sampling, now)
+        if transaction.complete(batch_id, applied, self.graveyard, now, limits) is not None:
+            self.learn(transaction, applied)
+
+    def learn(self, transaction: Transaction, applied: Applied) -> None:
+        """Tell the policies what of a stored batch was kept."""
+        self._policies.learn(transaction, applied.sampling, self._clock())
 
     async def halve(self, batch_id: UUID) -> list[Waiting]:
         """Seal a batch's tasks anew in two halves; none where it has a single one, or is gone. Raises JournalError."""
@@ -401,7 +408,7 @@ class Front:
 
     async def bury(self, batch_id: UUID, error: str) -> None:
         """Make a batch's tasks dead letters. Raises DeadLettersFullError, and other JournalErrors."""
-        await self._run(lambda transaction: seals.bury(transaction, batch_id, error, self._graveyard, self._clock()))
+        await self._run(lambda transaction: seals.bury(transaction, batch_id, error, self.graveyard, self._clock()))
 
     async def analysed(self, number: int, spent: Tally, *, void: bool) -> None:
         """What an analysis gave is stored, for what it `spent`; or its record is gone. Raises JournalError."""

@@ -20,6 +20,7 @@ from collector_processor.app.admin import Health, State
 from collector_processor.app.analysis import Analysing
 from collector_processor.app.database import DatabaseKeeper
 from collector_processor.app.equations import database_spans, deep_samples, journal_spans, records
+from collector_processor.app.fallback import Fallback
 from collector_processor.app.forwarding import Forwarding, protocol_of
 from collector_processor.app.front import SECOND, Front
 from collector_processor.app.front import Snapshot as JournalSnapshot
@@ -56,6 +57,7 @@ class Watched(Protocol):
     settings: Settings
     front: Front
     pool: WorkerPool
+    fallback: Fallback
     outage: Outage
     privacy_keys: PrivacyKeys | None
     database: DatabaseKeeper
@@ -146,6 +148,7 @@ class Monitor:
             reasons.append(f"storing: {processor.pool.problem}")
         if (lag := self._lag()) > LAG_SECONDS:
             reasons.append(f"the oldest sealed batch waits for {lag:.0f} s")
+        reasons += self._fallback_reasons()
         if processor.pool.aside:
             reasons.append(
                 f"dead letters are full: {len(processor.pool.aside)} batches stay sealed; "
@@ -169,6 +172,19 @@ class Monitor:
                 "requests without a task's own span are refused in the last tenth"
             )
         return Health(State.DEGRADED if reasons else State.OK, tuple(reasons), ready=not processor.stopping)
+
+    def _fallback_reasons(self) -> list[str]:
+        figures = self._processor.fallback.figures()
+        reasons = []
+        if figures.batches:
+            reasons.append(
+                f"fallback in use: {figures.batches} batches ({figures.spans} spans) wait in {figures.folder}"
+            )
+        if figures.problem is not None:
+            reasons.append(figures.problem)
+        if figures.damaged_lines:
+            reasons.append(f"fallback: {figures.damaged_lines} tasks were lost to damaged lines: see the log")
+        return reasons
 
     def metrics(self) -> Snapshot:
         """The status as metrics, as of the last look."""
@@ -230,6 +246,7 @@ class Monitor:
             collection=self._collection(figures, latest),
             equations=tuple(equations),
             waiting=self._waiting(),
+            fallback=report.Fallback(**processor.fallback.figures()._asdict()),
             privacy=self._privacy(),
             analysis=self._analysis(figures, latest),
             halted=self._halted(),

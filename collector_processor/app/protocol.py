@@ -17,15 +17,20 @@ import msgspec
 from collector_processor.analyse.endpoint import Endpoint
 from collector_processor.convert import FoldSettings
 from collector_processor.errors import Trouble
+from collector_processor.fallback import Block
 from collector_processor.forward.tally import Drop
 from collector_processor.guard import GateSettings
-from collector_processor.model.stages import Applied, Keep, PrivacyKeys, Redactions
+from collector_processor.model.sampling import SamplingState
+from collector_processor.model.stages import Applied, Keep, PrivacyKeys, Redactions, SealedTask
 
 _LENGTH: Final = struct.Struct(">I")
 
 
 class Begin(msgspec.Struct, tag=True, frozen=True):
-    """The first message to a worker: all it needs to know. It comes by pipe because it holds secrets."""
+    """The first message to a worker: all it needs to know. It comes by pipe because it holds secrets.
+
+    `database_url` is empty where the database isn't known yet: then it is asked for the fallback's lines alone.
+    """
 
     name: str
     journal: str
@@ -54,6 +59,24 @@ class JoinOrphans(msgspec.Struct, tag=True, frozen=True):
     """Look again whether waiting orphans have found their task."""
 
 
+class Spill(msgspec.Struct, tag=True, frozen=True):
+    """Convert and guard this sealed batch for the fallback; the database isn't asked."""
+
+    batch_id: UUID
+
+
+class Import(msgspec.Struct, tag=True, frozen=True):
+    """Store the lines of a block that are of a batch and at these places, under a ledger row of `batch_id`."""
+
+    batch_id: UUID
+    folder: str
+    block: Block
+    source: UUID
+    places: tuple[int, ...]
+    sampling: SamplingState
+    tries: int = 0
+
+
 class Up(msgspec.Struct, tag=True, frozen=True):
     """The worker takes requests. Before its first words to the database it ends its predecessor's session there."""
 
@@ -66,6 +89,47 @@ class Done(msgspec.Struct, tag=True, frozen=True):
     seconds: dict[str, float]
     """Time by stage: read, convert (guard included), store."""
     redactions: Redactions
+
+
+class SpilledLine(msgspec.Struct, frozen=True, array_like=True):
+    """A task's line, where in its batch it stands, and what it is counted for."""
+
+    place: int
+    spans: int
+    tasks: int
+    raw: bytes
+
+
+class Prepared(msgspec.Struct, tag=True, frozen=True):
+    """A batch's lines, and in `left` what is in none of them. None of all where it is in the journal no longer."""
+
+    batch_id: UUID
+    lines: tuple[SpilledLine, ...]
+    left: Applied | None
+    redactions: Redactions
+
+
+class RefusedLine(msgspec.Struct, frozen=True, array_like=True):
+    """A line that the database refused, with the spans that are counted for it."""
+
+    place: int
+    task: SealedTask
+    spans: int
+    error: str
+    raw: bytes
+
+
+class Imported(msgspec.Struct, tag=True, frozen=True):
+    """A batch's ledger row, and the places whose lines were damaged or refused.
+
+    `problem` says why the file can't be read now: then nothing was done.
+    """
+
+    batch_id: UUID
+    applied: Applied
+    damaged: tuple[int, ...]
+    refused: tuple[RefusedLine, ...]
+    problem: str | None = None
 
 
 class OrphansJoined(msgspec.Struct, tag=True, frozen=True):
@@ -171,8 +235,8 @@ class BeginAnalysis(msgspec.Struct, tag=True, frozen=True):
     log_format: str
 
 
-Request = Apply | JoinOrphans
-Reply = Up | Done | OrphansJoined | Failed
+Request = Apply | JoinOrphans | Spill | Import
+Reply = Up | Done | Prepared | Imported | OrphansJoined | Failed
 Notice = Take | BatchStored | Departed | Finish
 Word = Up | Taken | Account | Failed
 

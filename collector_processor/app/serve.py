@@ -25,6 +25,8 @@ from collector_processor.app.database import DatabaseKeeper
 from collector_processor.app.dead_letters import DeadLetters
 from collector_processor.app.desk import BatchDesk
 from collector_processor.app.erasing import Kind, subject_of
+from collector_processor.app.erasing import withdraw as withdraw_all
+from collector_processor.app.fallback import Fallback
 from collector_processor.app.forwarding import Forwarding, protocol_of
 from collector_processor.app.front import Front, Waiting
 from collector_processor.app.halts import Halts
@@ -59,15 +61,17 @@ class Processor:
         self.fault: str | None = None
         self.privacy_keys = privacy_keys(settings)
         self._policies = document_of(settings).text
-        self.database = DatabaseKeeper(settings)
+        self.outage = Outage(settings.store_attempts, settings.store_pause)
+        self.database = DatabaseKeeper(settings, self.outage)
         self.forwarding = Forwarding(self._begin_forwarding) if settings.forward_endpoint else None
         departed = self.forwarding.departed if self.forwarding else None
-        self.outage = Outage(settings.store_attempts, settings.store_pause)
         self.front = Front(settings, self._sealed, on_departed=departed)
-        self.pool = WorkerPool(self._begin, BatchDesk(self.front, self.database, self.forwarding), self.outage)
+        self.fallback = Fallback(settings, self.front, self.outage)
+        desk = BatchDesk(self.front, self.database, self.forwarding)
+        self.pool = WorkerPool(self._begin, desk, self.fallback, self.outage)
         self.analysing = Analysing(settings, self.database, self.front, self.privacy_keys)
         self.halts = Halts(settings, self.database, self.front)
-        self.dead_letters = DeadLetters(self.front, self.pool.add, self.pool.hurry)
+        self.dead_letters = DeadLetters(self.front, self.fallback, self.pool.add, self.pool.hurry)
         self.upkeep = Upkeep(settings, self.database)
         self.monitor = Monitor(self)
         self.listeners = Listeners(settings, self.front, self.monitor.health)
@@ -82,8 +86,10 @@ class Processor:
         await self.front.recover()
         await self.halts.start()
         self.front.start()
+        await self.fallback.start()
         if self.forwarding is not None:
             self.forwarding.start()
+        self.pool.start(self.settings.workers)
         self._bringing_up = asyncio.create_task(self._bring_up(), name="database")
         await self.listeners.start()
         await self._control.start()
@@ -104,7 +110,7 @@ class Processor:
             return
         if self.forwarding is not None:
             await self.forwarding.wait_for_start()
-        self.pool.start(self.settings.workers)
+        self.pool.open()
 
     async def wait_for_database(self, seconds: float) -> None:
         """Come back when the database is ready, hopeless, or after that time."""
@@ -173,11 +179,10 @@ class Processor:
 
     def _begin(self, slot: str) -> Begin:
         settings = self.settings
-        assert self.database.url is not None
         return Begin(
             name=f"otel-benchmark {self.front.identity} {slot}",
             journal=str(self.front.folder),
-            database_url=self.database.url,
+            database_url=self.database.url or "",
             tenant_key=settings.tenant_key,
             privacy_keys=self.privacy_keys,
             fold=fold_settings(settings),
@@ -242,7 +247,8 @@ class Processor:
             # What finds a person in texts takes half a second to make.
             asked = Kind(arguments["kind"]), str(arguments["value"])
             subject = await asyncio.to_thread(subject_of, self.settings, *asked)
-            withdrawn = await self.front.withdraw(subject, dry=bool(arguments["dry"]))
+            dry = bool(arguments["dry"])
+            withdrawn = await withdraw_all(self.settings, self.front, self.fallback, subject, dry=dry)
             await self.analysing.let_go(withdrawn.analyses)
             if arguments["dry"] or not withdrawn.removed.get("sealed_spans"):
                 return withdrawn
@@ -253,6 +259,17 @@ class Processor:
             await self.front.renew_keys()
             removed = {place: count for place, count in withdrawn.removed.items() if place != "sealed_spans"}
             return withdrawn._replace(removed=removed, waiting=0)
+
+        async def fallback(_: Mapping[str, Any]) -> Any:
+            return self.fallback.figures()._asdict()
+
+        async def outage(_: Mapping[str, Any]) -> Any:
+            return self.outage.problem
+
+        async def import_fallback(_: Mapping[str, Any]) -> Any:
+            self.outage.ended()
+            self.pool.hurry()
+            return self.fallback.figures()._asdict()
 
         async def halts(_: Mapping[str, Any]) -> Any:
             if self.database.ready.is_set():
@@ -265,6 +282,9 @@ class Processor:
             "undecodable": undecodable,
             "withdraw": withdraw,
             "halts": halts,
+            "fallback": fallback,
+            "import_fallback": import_fallback,
+            "outage": outage,
             **self.dead_letters.commands(),
         }
 

@@ -154,6 +154,21 @@ class Halted(Part, frozen=True, kw_only=True):
     seconds_to_full: float | None = None
 
 
+class Fallback(Part, frozen=True, kw_only=True):
+    """What waits in files for the database. `imported` batches and `damaged_lines` are counted since the start."""
+
+    folder: str = ""
+    files: int = 0
+    bytes: int = 0
+    max_bytes: int = 0
+    batches: int = 0
+    tasks: int = 0
+    spans: int = 0
+    imported: int = 0
+    damaged_lines: int = 0
+    problem: str | None = None
+
+
 class Off(Part, frozen=True, kw_only=True):
     """A part of the processor that is not at work, and why."""
 
@@ -176,6 +191,7 @@ class Status(Part, frozen=True, kw_only=True):
     database: Database
     collection: Collection
     equations: tuple[Equation, ...]
+    fallback: Fallback = Fallback()
     waiting: Waiting | None = None
     privacy: Privacy | None = None
     analysis: Analysis | None = None
@@ -199,6 +215,10 @@ def as_metrics(status: Status) -> Snapshot:
         metric.CLOSED_TASKS: place.closed_tasks,
         metric.SEALED_BATCHES: place.sealed_batches,
         metric.SEALED_TASKS: place.sealed_tasks,
+        metric.FALLBACK_BYTES: status.fallback.bytes,
+        metric.FALLBACK_BATCHES: status.fallback.batches,
+        metric.FALLBACK_IMPORTED: status.fallback.imported,
+        metric.FALLBACK_DAMAGED_LINES: status.fallback.damaged_lines,
         metric.DATABASE_UP: int(database.up),
         metric.DATABASE_LAG: database.lag_seconds,
         metric.DATA_POINTS_COLLECTED_TODAY: collection.data_points_collected_today,

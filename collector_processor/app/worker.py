@@ -18,6 +18,7 @@ from typing import Final
 import lmdb
 import uvloop
 
+from collector_processor.app.fallback_work import as_lines, batch_of, outcome, recover
 from collector_processor.app.memory import collect_seldom
 from collector_processor.app.pipeline import Pipeline
 from collector_processor.app.policies import Choosing, possible
@@ -27,10 +28,14 @@ from collector_processor.app.protocol import (
     Begin,
     Done,
     Failed,
+    Import,
+    Imported,
     JoinOrphans,
     OrphansJoined,
+    Prepared,
     Reply,
     Request,
+    Spill,
     Up,
     decode_begin,
     decode_request,
@@ -39,7 +44,7 @@ from collector_processor.app.protocol import (
 )
 from collector_processor.config import Settings
 from collector_processor.convert.union import unite
-from collector_processor.errors import BenchmarkError, StoreError, Trouble, told
+from collector_processor.errors import BenchmarkError, FallbackError, StoreError, Trouble, told
 from collector_processor.journal.reader import JournalReader
 from collector_processor.model.stages import Applied, Redactions
 from collector_processor.sample import read_document
@@ -73,6 +78,10 @@ class Worker:
             match request:
                 case Apply():
                     return await self._apply(request)
+                case Spill():
+                    return self._spill(request)
+                case Import():
+                    return await self._import(request)
                 case JoinOrphans():
                     await self._end_predecessor()
                     return OrphansJoined(await self._store.join_orphans())
@@ -101,6 +110,25 @@ class Worker:
         stored = time.perf_counter()
         seconds = {"read": read - began, "convert": converted - read, "store": stored - converted}
         return Done(batch.id, applied, seconds, self._pipeline.take_account())
+
+    def _spill(self, request: Spill) -> Prepared:
+        batch = self._journal.batch(request.batch_id)
+        if batch is None:
+            return Prepared(request.batch_id, (), None, Redactions())
+        prepared = self._pipeline.prepare(*batch)
+        return as_lines(prepared, self._pipeline.take_account())
+
+    async def _import(self, request: Import) -> Imported:
+        await self._end_predecessor()
+        try:
+            recovered = recover(request)
+        except FallbackError as error:
+            return Imported(request.batch_id, Applied(), (), (), problem=str(error))
+        if not recovered.tasks:
+            return Imported(request.batch_id, Applied(), recovered.damaged, ())
+        applied = await self._store.outcome(request.batch_id) if request.tries else None
+        applied = applied or await self._store.apply(batch_of(request, recovered))
+        return outcome(request.batch_id, applied, recovered)
 
     async def _end_predecessor(self) -> None:
         """Once, and again after a failure: what a dead process left in the database may wait there for locks."""

@@ -15,9 +15,25 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 from uuid import UUID
 
+import msgspec
+
+from collector_processor.app.fallback import Fallback
 from collector_processor.app.front import Waiting
 from collector_processor.app.outage import Outage
-from collector_processor.app.protocol import Apply, Begin, Done, Failed, JoinOrphans, OrphansJoined, Reply, Request, Up
+from collector_processor.app.protocol import (
+    Apply,
+    Begin,
+    Done,
+    Failed,
+    Imported,
+    JoinOrphans,
+    OrphansJoined,
+    Prepared,
+    Reply,
+    Request,
+    Spill,
+    Up,
+)
 from collector_processor.app.suspects import Sentence, Suspects
 from collector_processor.app.worker_process import StartError, WorkerProcess, started
 from collector_processor.errors import DeadLettersFullError, Trouble, told
@@ -27,6 +43,10 @@ from collector_processor.telemetry import get_logger, metrics
 log = get_logger(__name__)
 
 JOIN_SECONDS: Final = 60.0
+LOOK_SECONDS: Final = 1.0
+"""How often who has nothing to do looks whether the journal fills, or something can come back."""
+PATIENCE: Final = 5
+"""While batches go to the fallback, a try of the database that took long is repeated after so many times as long."""
 FIRST_PAUSE: Final = 0.25
 LAST_PAUSE: Final = 5.0
 """A process that ended is replaced after a pause that doubles from the first to the last."""
@@ -50,13 +70,17 @@ class Desk(Protocol):
     def begun(self, batch: Waiting) -> None:
         """A worker takes a batch up."""
 
+    def spilled(self, batch_id: UUID) -> None:
+        """A batch has gone to the fallback."""
+
 
 class WorkerPool:
-    """Feeds sealed batches to worker processes, oldest first.
+    """Feeds sealed batches to worker processes, oldest first, and what comes back from the fallback between them.
 
     Args:
         begin: makes a slot's first message (slot name → message); a process whose message has changed is replaced.
         desk: where batches go.
+        fallback: where they wait for a database that is down.
         outage: told how the store is.
 
     Attributes:
@@ -65,12 +89,17 @@ class WorkerPool:
         aside: batches whose refused tasks have no room among the dead letters.
     """
 
-    def __init__(self, begin: Callable[[str], Begin], desk: Desk, outage: Outage) -> None:
+    def __init__(self, begin: Callable[[str], Begin], desk: Desk, fallback: Fallback, outage: Outage) -> None:
         self._begin = begin
         self._desk = desk
+        self._fallback = fallback
         self._outage = outage
         self._waiting: deque[Waiting] = deque()
         self._held: dict[str, Waiting] = {}
+        self._imports: dict[str, UUID] = {}
+        self._imported_last = False
+        self._is_open = False
+        self._try_at = 0.0
         self._tries: Counter[UUID | str] = Counter()
         self._suspects = Suspects()
         self._news = asyncio.Condition()
@@ -88,8 +117,15 @@ class WorkerPool:
         self._waiting.extend(batches)
         self._wake()
 
+    def open(self) -> None:
+        """The database may be used from now on."""
+        self._is_open = True
+        self._wake()
+
     def hurry(self) -> None:
         """Try now what waits for a pause, or for room among the dead letters."""
+        self._fallback.hurry()
+        self._try_at = 0.0
         self._waiting.extendleft(reversed(self.aside))
         self.aside.clear()
         self._hurry.set()
@@ -114,18 +150,37 @@ class WorkerPool:
 
     async def _next(self, slot: str) -> Request:
         while True:
-            held = self._held.get(slot)
-            if held is None and self._waiting:
-                held = self._held[slot] = self._waiting.popleft()
-                self._desk.begun(held)
-            if held is not None:
-                return Apply(held.id, self._tries[held.id] + self._suspects.failures(held.id))
-            if time.monotonic() - self._joined_at > JOIN_SECONDS:
-                self._joined_at = time.monotonic()
-                return JoinOrphans()
+            if (request := self._choose(slot)) is not None:
+                return request
             async with self._news:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._news.wait_for(lambda: bool(self._waiting)), JOIN_SECONDS)
+                    await asyncio.wait_for(self._news.wait(), LOOK_SECONDS)
+
+    def _choose(self, slot: str) -> Request | None:
+        """What a slot is to do now, if anything."""
+        held = self._held.get(slot)
+        spilling = self._fallback.wanted and (not self._is_open or time.monotonic() < self._try_at)
+        if not (self._is_open or spilling):
+            return None
+        if held is None and not spilling and not (self._imported_last and self._waiting) and not self._outage.down:
+            request = self._fallback.next()
+            if request is not None:
+                self._imported_last = True
+                self._imports[slot] = request.batch_id
+                return msgspec.structs.replace(request, tries=self._failures(request.batch_id))
+        self._imported_last = False
+        if held is None and self._waiting:
+            held = self._held[slot] = self._waiting.popleft()
+            self._desk.begun(held)
+        if held is not None:
+            return Spill(held.id) if spilling else Apply(held.id, self._failures(held.id))
+        if not spilling and time.monotonic() - self._joined_at > JOIN_SECONDS:
+            self._joined_at = time.monotonic()
+            return JoinOrphans()
+        return None
+
+    def _failures(self, batch_id: UUID) -> int:
+        return self._tries[batch_id] + self._suspects.failures(batch_id)
 
     # -- Slots -----------------------------------------------------------------------------------------------
 
@@ -165,15 +220,23 @@ class WorkerPool:
 
     async def _serve(self, slot: str) -> None:
         """Feed one process for as long as its settings hold."""
+        # A process takes a second to start, which it may do before the database is there, but not to be told the URL.
+        while not (self._begin(slot).database_url or self._fallback.wanted):
+            async with self._news:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._news.wait(), LOOK_SECONDS)
         begin = self._begin(slot)
         async with started(begin) as process:
             while self._begin(slot) == begin:
                 await self._turn(slot, process)
 
     async def _turn(self, slot: str, process: WorkerProcess) -> None:
-        reply = await process.ask(await self._next(slot))
+        request = await self._next(slot)
+        began = time.monotonic()
+        reply = await process.ask(request)
         if not isinstance(reply, Failed):
-            self._outage.ended()
+            if isinstance(reply, Done | Imported | OrphansJoined):
+                self._outage.ended()
             await self._handle(slot, reply)
             return
         if slot in self._held:
@@ -183,7 +246,7 @@ class WorkerPool:
             await self._judge(slot, reply.error)
             await asyncio.sleep(FIRST_PAUSE)
         else:
-            await self._wait(slot, reply)
+            await self._wait(slot, reply, time.monotonic() - began)
 
     async def _handle(self, slot: str, reply: Reply) -> None:
         match reply:
@@ -199,11 +262,32 @@ class WorkerPool:
                 metrics.BATCHES.labels("stored").inc()
                 self.redactions = self.redactions.plus(redactions)
                 await self._done_with(slot)
+            case Prepared():
+                await self._keep_prepared(slot, reply)
+            case Imported():
+                del self._imports[slot]
+                with contextlib.suppress(DeadLettersFullError):  # it is told, and tried again after a rest
+                    await self._fallback.take_back(reply)
+                self._suspects.forget(reply.batch_id)
+                del self._tries[reply.batch_id]
             case OrphansJoined(count):
                 if count:
                     log.info("orphans found their task", count=count)
             case Up() | Failed():
                 raise StartError("a worker spoke out of turn")
+
+    async def _keep_prepared(self, slot: str, prepared: Prepared) -> None:
+        """Let a batch go to the fallback, unless it can't: then it is tried with the database again."""
+        try:
+            kept = await self._fallback.keep(prepared)
+        except DeadLettersFullError as error:
+            await self._put_aside(slot, error)
+            return
+        if kept:
+            self._desk.spilled(prepared.batch_id)
+            self.redactions = self.redactions.plus(prepared.redactions)
+            metrics.BATCHES.labels("fallback").inc()
+            await self._done_with(slot)
 
     async def _done_with(self, slot: str) -> None:
         """A slot's batch is stored or gone."""
@@ -222,25 +306,30 @@ class WorkerPool:
 
     # -- Failures --------------------------------------------------------------------------------------------
 
-    async def _wait(self, slot: str, failed: Failed) -> None:
+    async def _wait(self, slot: str, failed: Failed, took: float) -> None:
         """The store has failed: come back after a pause, with less at a time where it was too slow."""
-        held = self._held.get(slot)
-        tried = held.id if held else slot
+        held, importing = self._held.get(slot), self._imports.pop(slot, None)
+        tried = held.id if held else importing or slot
+        if importing is not None:
+            self._fallback.given_up()
         self._tries[tried] += 1
         if failed.trouble is Trouble.SLOW and held is not None and self._tries[tried] >= self._outage.attempts:
             await self._halve(slot)
         pause = self._outage.failed(failed.error, self._tries[tried])
         log.warning("store: tried again after a pause", slot=slot, problem=failed.error, seconds=round(pause, 1))
-        self._hurry.clear()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._hurry.wait(), pause)
+        if self._fallback.wanted:
+            self._try_at = time.monotonic() + max(pause, took * PATIENCE)
+        else:
+            self._hurry.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), pause)
         await self._desk.recover()
 
     async def _judge(self, slot: str, error: str) -> bool:
         """A slot's batch may be to blame for a failure; whether something was done about it."""
         held = self._held.get(slot)
         if held is None:
-            return False
+            return await self._judge_import(slot, error)
         sentence = self._suspects.blame(held.id, held.tasks)
         match sentence:
             case Sentence.HALVE:
@@ -254,6 +343,22 @@ class WorkerPool:
                 else:
                     await self._done_with(slot)
         return sentence is not Sentence.AGAIN
+
+    async def _judge_import(self, slot: str, error: str) -> bool:
+        """The same for one that came back from the fallback."""
+        batch_id = self._imports.pop(slot, None)
+        if batch_id is None:
+            return False
+        try:
+            if self._suspects.blame(batch_id, 1) is Sentence.AGAIN:
+                return False
+            if not await self._fallback.halve(batch_id):
+                with contextlib.suppress(DeadLettersFullError):
+                    await self._fallback.bury(batch_id, error)
+            self._suspects.forget(batch_id)
+        finally:
+            self._fallback.given_up()
+        return True
 
     async def _halve(self, slot: str) -> None:
         held = self._held[slot]

@@ -12,6 +12,7 @@ from collector_processor.cli import (
     database,
     dead_letter,
     erase,
+    fallback,
     plugin,
     privacy,
     quarantine,
@@ -34,7 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     version = importlib.metadata.version("otel-benchmark")
     parser.add_argument("--version", action="version", version=f"%(prog)s {version}")
     commands = Commands(parser, _debug(), _common())
-    data = (quarantine, dead_letter, clean, sampling, privacy, erase)
+    data = (quarantine, dead_letter, fallback, clean, sampling, privacy, erase)
     for group in (service, plugin, configuration, schema, sql, database, *data):
         group.add_to(commands)
     return parser

@@ -58,8 +58,8 @@ def _show(options: argparse.Namespace) -> int:
     settings = load_settings(options)
     opened = carry_out(settings, "dead_letter", id=options.id)
     letter, spans = opened["letter"], shown([b64decode(payload) for payload in opened["payloads"]], settings)
-    if options.json:
-        print_json(letter | {"spans": spans})
+    if options.json or opened["facts"]:
+        print_json(letter | {"spans": spans, "facts": opened["facts"]})
         return 0
     print_table(("dead letter", letter["id"]), [(name, letter[name]) for name in letter if name != "id"], whole=True)
     for span in spans:

@@ -102,6 +102,9 @@ def _lines(status: Status) -> list[str]:
     if (waiting := status.waiting) is not None and waiting.facts:
         told = f"{waiting.facts} facts without their task, {waiting.evaluations} evaluations among them"
         rows.append(("waiting", told + _oldest(waiting.oldest_seconds)))
+    if (fallback := status.fallback).batches or fallback.problem:
+        rows.append(("fallback", f"{fallback.tasks} tasks in {fallback.batches} batches, {_bytes(fallback.bytes)}"))
+        rows.append(("", fallback.folder + (f": {fallback.problem}" if fallback.problem else "")))
     if (privacy := status.privacy) is not None:
         rows.append(("privacy", _searched(privacy)))
     if status.analysis is not None:

@@ -177,6 +177,18 @@ class Settings:
     journal_max_bytes: int = _setting(
         values.size("1MiB", "16TiB"), "8GiB", "a full journal refuses requests, so that senders keep and retry them"
     )
+    fallback_dir: Path | None = _setting(
+        values.FOLDER,
+        "",
+        "where redacted facts wait in files for a database that is away; better on another disk; default: "
+        "`DATA_DIR/fallback`",
+    )
+    fallback_at: float = _setting(
+        values.share(), "0.5", "share of the journal above which that begins, once the database is down; 1: never"
+    )
+    fallback_max_bytes: int = _setting(
+        values.size("64KiB", "16TiB"), "8GiB", "all of these files; once they are full, batches stay in the journal"
+    )
     dead_letter_share: float = _setting(
         values.share(), "0.1", "share of the journal for dead letters; a task that finds no room there stays sealed"
     )

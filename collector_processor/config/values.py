@@ -272,6 +272,9 @@ ADDRESS: Final[Form[Address | None]] = Form(
     lambda value: "" if value is None else str(value),
 )
 PATH: Final[Form[Path]] = Form("the path of a directory", _read_path, str)
+FOLDER: Final[Form[Path | None]] = Form(
+    "the path of a directory", _read_path, lambda value: "" if value is None else str(value)
+)
 NAME: Final[Form[str | None]] = Form("a name", _read_name, lambda value: value or "")
 KEY: Final[Form[bytes | None]] = Form(
     "a secret of at least 16 bytes", _read_key, lambda value: "" if value is None else value.decode(errors="replace")

@@ -7,6 +7,7 @@ closed      trace 16 | task span 8     →  batch id 16 | span ids 8 each: where
 links       trace 16 | number 8        →  (span 8 | parent 8 | reason 1) each: spans that left without a record
 expiry      due ns 8 | C or L 1 | key  →  nothing: rows of closed and links in order of their end
 analyses    number 8                   →  Analysis (msgpack): a stored task whose deep facets are still to be computed
+fallback    batch id 16                →  Spilled (msgpack): a batch whose lines lie in a fallback file
 dead        batch id 16 | place 4 | nonce 12  →  DeadLetter (msgpack): a task of that batch that could not be stored
 undecodable number 8 | nonce 12        →  UndecodableSpan (msgpack), raw and bounded
 meta        name                       →  version, identity, counters, epochs, sampling
@@ -24,10 +25,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
+from uuid import UUID
 
 import msgspec
 
-from collector_processor.model.sampling import Facet
+from collector_processor.model.sampling import Facet, SamplingState
 from collector_processor.model.stages import (
     HEADER,
     FragmentFlag,
@@ -41,7 +43,9 @@ from collector_processor.model.stages import (
 
 VERSION: Final = 3
 PART: Final = 60 * 1024
-DATABASES: Final = ("spans", "taken", "seals", "closed", "expiry", "links", "analyses", "dead", "undecodable", "meta")
+DATABASES: Final = (
+    "spans", "taken", "seals", "closed", "expiry", "links", "analyses", "fallback", "dead", "undecodable", "meta"
+)  # fmt: skip
 KEPT: Final = ("dead", "undecodable")
 """Sub-databases of what is kept for a person; they and `spans` have encrypted values."""
 
@@ -68,8 +72,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     """A task that could not be stored, with the bytes of its spans and log records.
 
     `payloads` are as a worker reads them, `headers` the flags of each and its packed headers. Both are empty where they
-    were damaged.
-    `buried_at` is ns.
+    were damaged, and where the task came from the fallback: then `line` has its redacted facts. `buried_at` is ns.
     """
 
     error: str
@@ -78,6 +81,20 @@ class DeadLetter(msgspec.Struct, frozen=True):
     payloads: tuple[RawPart, ...]
     headers: tuple[tuple[int, bytes], ...] = ()
     buried_at: int = 0
+    line: bytes = b""
+
+
+class Spilled(msgspec.Struct, frozen=True, array_like=True):
+    """Where a batch's lines lie, and under which identity. `places` are (place in that batch, spans, tasks) each."""
+
+    file: str
+    offset: int
+    length: int
+    source: UUID
+    places: tuple[tuple[int, int, int], ...]
+    sampling: SamplingState = SamplingState()
+    number: int = 0
+    """Order of going there."""
 
 
 class UndecodableSpan(msgspec.Struct, frozen=True):
@@ -115,12 +132,15 @@ class Counters(msgspec.Struct):
     """Every span and record that ever passed, by where it went. Saved in the transaction that moves it.
 
     Journal spans, log records among them: received = rejected + traceless + duplicate + open + sealed + foreign +
-    truncated + undecodable + dead + given_up + withdrawn + handed_over, where handed_over = in_points +
-    duplicate_facts + orphaned + discarded + erased. What was erased before it could be handed over is withdrawn; a dead
-    letter that a person discarded is given up.
-    Records: tasks_closed = tasks_sealed + accepted + quarantined + repeated + dead + given_up + withdrawn.
+    truncated + undecodable + dead + given_up + in_fallback + damaged + withdrawn + handed_over, where handed_over =
+    in_points + duplicate_facts + orphaned + discarded + erased. What was erased before it could be handed over is
+    withdrawn; a dead letter that a person discarded is given up; what stood in a line of the fallback that can't be
+    read is damaged.
+    Records: tasks_closed = tasks_sealed + accepted + quarantined + repeated + dead + given_up + in_fallback +
+    damaged + withdrawn.
     Deep samples, one a facet: samples_kept = pending + stored + void + withdrawn + forgone. Void are those whose record
-    was gone when they were due, forgone those that the journal had not even room to remember.
+    was gone when they were due, forgone those that the journal had not even room to remember, or whose spans had left
+    it for the fallback.
     """
 
     received: int = 0
@@ -135,6 +155,8 @@ class Counters(msgspec.Struct):
     undecodable: int = 0
     dead: int = 0
     given_up: int = 0
+    in_fallback: int = 0
+    damaged: int = 0
     withdrawn: int = 0
     handed_over: int = 0
     in_points: int = 0
@@ -149,6 +171,8 @@ class Counters(msgspec.Struct):
     tasks_repeated: int = 0
     tasks_dead: int = 0
     tasks_given_up: int = 0
+    tasks_in_fallback: int = 0
+    tasks_damaged: int = 0
     tasks_withdrawn: int = 0
     samples_kept: int = 0
     samples_pending: int = 0
@@ -162,7 +186,7 @@ class Counters(msgspec.Struct):
     joined: int = 0
     batches: int = 0
     sequence: int = 0
-    """The last number given to a fragment, a links row, an analysis or an undecodable span."""
+    """The last number given to a fragment, a links row, an analysis, an undecodable span or a batch in the fallback."""
 
 
 class Epoch(msgspec.Struct, frozen=True, array_like=True):

@@ -115,6 +115,11 @@ def letters(view: View, ids: Collection[str] | None = None) -> Iterator[tuple[st
         yield id_of(key), letter
 
 
+def keyed(view: View, id_: str) -> tuple[bytes, DeadLetter] | None:
+    """A letter with its key; None where there is none."""
+    return next(iter(_chosen(view, [id_])), None)
+
+
 def letter_ids(view: View) -> list[str]:
     """Ids of all letters; reads keys only."""
     return [id_of(key) for key, _ in rows_of(view.transaction, view.databases["dead"])]

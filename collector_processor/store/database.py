@@ -51,12 +51,13 @@ class Database:
     ) -> None:
         self._url = url
         self._answer_seconds = answer_seconds
+        self._connect_timeout = max(2, min(_CONNECT_TIMEOUT, int(answer_seconds)))  # libpq takes no less
         self._pool: AsyncConnectionPool[_Guarded] = AsyncConnectionPool(
             url,
             connection_class=_Guarded,
             kwargs={
                 "application_name": application_name,
-                "connect_timeout": _CONNECT_TIMEOUT,
+                "connect_timeout": self._connect_timeout,
                 "prepare_threshold": prepare_threshold,
                 "row_factory": dict_row,
             },
@@ -117,7 +118,7 @@ class Database:
     @asynccontextmanager
     async def _transaction(self, answer_seconds: float) -> AsyncIterator[Connection]:
         async with self._connection() as connection:
-            connection.silence = answer_seconds + _HURRY_SECONDS
+            connection.silence = answer_seconds + min(answer_seconds, _HURRY_SECONDS)
             async with connection.transaction():
                 yield connection
 
@@ -127,7 +128,7 @@ class Database:
             connection = await self._pool.getconn(_SOON)
         except PoolTimeout:
             # The pool only knows that there is no connection; trying ourselves says why, if there can't be one.
-            await (await psycopg.AsyncConnection.connect(self._url, connect_timeout=_CONNECT_TIMEOUT)).close()
+            await (await psycopg.AsyncConnection.connect(self._url, connect_timeout=self._connect_timeout)).close()
             connection = await self._pool.getconn()
         try:
             yield connection

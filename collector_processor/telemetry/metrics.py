@@ -83,7 +83,7 @@ COMMIT_OPERATIONS: Final = Histogram(
 
 BATCHES: Final = Counter(
     "batches",
-    "Sealed batches handed to a worker. outcome: stored, again (it failed and stays sealed).",
+    "Sealed batches handed to a worker. outcome: stored, again (it failed and stays sealed), fallback.",
     ("outcome",),
     namespace=NAMESPACE,
     registry=REGISTRY,

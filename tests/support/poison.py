@@ -19,10 +19,10 @@ if "collector_processor.app.worker" in sys.orig_argv:
 
     prepare = Pipeline.prepare
 
-    def taste(self, batch_id, tasks, damaged=()):
+    def taste(self, batch_id, tasks, *more):
         if any({WORD!r}.encode() in payload for task in tasks for _, payload, _ in task.payloads):
             os.kill(os.getpid(), signal.SIGKILL)
-        return prepare(self, batch_id, tasks, damaged)
+        return prepare(self, batch_id, tasks, *more)
 
     Pipeline.prepare = taste
 """

@@ -13,7 +13,9 @@ from support.spans import Piece, request
 
 from collector_processor.app.dead_letters import DeadLetters, Letter
 from collector_processor.app.equations import journal_spans, records
+from collector_processor.app.fallback import Fallback
 from collector_processor.app.front import SECOND, Front, Waiting
+from collector_processor.app.outage import Outage
 from collector_processor.app.pipeline import Pipeline
 from collector_processor.config import Settings
 from collector_processor.convert import FoldSettings
@@ -38,7 +40,8 @@ class Running:
     def begin(self) -> None:
         self.waiting: list[Waiting] = []
         self.front = Front(self.settings, self.waiting.extend, lambda: self.now * SECOND)
-        self.letters = DeadLetters(self.front, self.waiting.extend)
+        self.fallback = Fallback(self.settings, self.front, Outage(3, 2.0))
+        self.letters = DeadLetters(self.front, self.fallback, self.waiting.extend)
         self.run(self.front.recover())
 
     def run(self, coroutine):

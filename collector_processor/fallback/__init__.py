@@ -1,0 +1,9 @@
+"""The local fallback: what the database can't take now, as redacted facts in JSON Lines, until it can.
+
+`lines` is the form of one task, `folder` the files. When something goes there and comes back, `app.fallback` decides.
+"""
+
+from collector_processor.fallback.folder import Block, Folder
+from collector_processor.fallback.lines import Line, converted_of, decode, encode, line_of, task_ids_of, tenants_of
+
+__all__ = ["Block", "Folder", "Line", "converted_of", "decode", "encode", "line_of", "task_ids_of", "tenants_of"]

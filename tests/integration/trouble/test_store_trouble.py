@@ -1,0 +1,170 @@
+"""A database that is killed, stopped, made read-only, full, or cut off in mid-response: waited for, and told."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import psycopg
+import pytest
+from support.embedded import server_processes
+from support.lifecycle import evaluation, execution, route, task, tool_call
+from support.postgres import reachable_folder, throwaway_hold
+from support.processor import Own, Processor, own
+from support.proxy import Proxy
+
+NO_FALLBACK = {"FALLBACK_AT": "1"}
+
+
+def whole() -> Own:
+    return own(task(), route(), execution(attributes={"padding": "x" * 20_000}), tool_call(), evaluation())
+
+
+def send(processor: Processor, tasks: int = 3) -> list[Own]:
+    sent = [whole() for _ in range(tasks)]
+    for mine in sent:
+        processor.send(*mine.spans)
+    return sent
+
+
+def assert_stored(processor: Processor, sent: list[Own]) -> None:
+    processor.wait_for(lambda status: not (status.place.sealed_batches or status.fallback.batches))
+    processor.settle()
+    stored = [row["task_id"] for row in processor.rows("SELECT task_id FROM data_points")]
+    assert sorted(stored) == sorted(mine.task_id for mine in sent)
+    processor.assert_balanced()
+    assert processor.terms()["dead_lettered"] == 0
+
+
+def wait_for_reason(processor: Processor, *words: str) -> None:
+    processor.wait_for(lambda status: all(word in "; ".join(status.health.reasons) for word in words))
+
+
+def test_a_stopped_server_is_given_up_and_waited_for(make, own_server, own_folder):
+    """It keeps its connections open and says nothing."""
+    with make(own_server.url, **NO_FALLBACK) as processor:
+        sent = send(processor)
+        assert_stored(processor, sent)
+        stopped = server_processes(own_folder)
+        for process in stopped:
+            process.send_signal(signal.SIGSTOP)
+        try:
+            sent += send(processor)
+            wait_for_reason(processor, "database: down since", "1 batches wait")
+        finally:
+            for process in stopped:
+                with_pid(process, signal.SIGCONT)
+        assert_stored(processor, sent)
+
+
+def with_pid(process: psutil.Process, number: signal.Signals) -> None:
+    if process.is_running():
+        process.send_signal(number)
+
+
+def test_a_server_that_only_reads_is_waited_for(make, own_server):
+    with make(own_server.url, **NO_FALLBACK) as processor:
+        with psycopg.connect(own_server.superuser_url, autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+            connection.execute("SELECT pg_reload_conf()")
+            sent = send(processor)
+            wait_for_reason(processor, "database: down since", "read-only transaction (25006)")
+            connection.execute("SET transaction_read_only = off")
+            connection.execute("ALTER SYSTEM RESET default_transaction_read_only")
+            connection.execute("SELECT pg_reload_conf()")
+        assert_stored(processor, sent)
+
+
+def test_a_server_that_was_killed_is_waited_for(make, own_folder):
+    server = throwaway_hold(own_folder)
+    server.start()
+    processor = make(server.url, **NO_FALLBACK)
+    processor.start()
+    sent = send(processor)
+    assert_stored(processor, sent)
+    for process in server_processes(own_folder):
+        with_pid(process, signal.SIGKILL)
+    sent += send(processor)
+    wait_for_reason(processor, "database: down since")
+    processor.stop()
+    server.stop()
+    with throwaway_hold(own_folder) as again:
+        processor.database_url = processor.environment["COLLECTOR_PROCESSOR_DATABASE_URL"] = again.url
+        processor.start()
+        assert_stored(processor, sent)
+        processor.stop()
+
+
+@pytest.fixture
+def proxy(postgres_server):
+    port = psycopg.conninfo.conninfo_to_dict(postgres_server.url)["port"]
+    with Proxy(int(port)) as proxy:
+        yield proxy
+
+
+def test_a_connection_cut_in_mid_response_stores_nothing_twice(make, proxy, postgres_url):
+    """Wherever it is cut: before, in and after the commit."""
+    with make(proxy.url(postgres_url), **NO_FALLBACK) as processor:
+        sent = []
+        for size in (1, 200, 500, 1000, 1500, 2000, 3000):
+            proxy.cut_after(size)
+            sent += send(processor, 1)
+        processor.wait_for(lambda status: not status.place.sealed_batches and not status.place.open_tasks)
+        processor.database_url = postgres_url
+        assert_stored(processor, sent)
+
+
+def test_a_connection_that_stalls_is_given_up(make, proxy, postgres_url):
+    with make(proxy.url(postgres_url), **NO_FALLBACK) as processor:
+        proxy.stall()
+        sent = send(processor)
+        wait_for_reason(processor, "database: down since")
+        proxy.cut()
+        proxy.flow()
+        processor.database_url = postgres_url
+        assert_stored(processor, sent)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path):
+    """A file system of 1 MiB for a tablespace; where none can be mounted, the test is skipped and says so."""
+    with reachable_folder() as folder:
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=1m,mode=0777", "tmpfs", str(folder)], capture_output=True, check=False
+        )
+        if mounted.returncode != 0:
+            pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.decode().strip()}")
+        try:
+            yield folder
+        finally:
+            subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_waited_for(make, own_server, own_folder, small_disk):
+    with make(own_server.url, **NO_FALLBACK) as processor:
+        (small_disk / "space").mkdir()
+        (small_disk / "space").chmod(0o700)
+        if os.geteuid() == 0:
+            owner = Path(next(iter(server_processes(own_folder))).cwd()).stat()
+            os.chown(small_disk / "space", owner.st_uid, owner.st_gid)
+        with psycopg.connect(own_server.superuser_url, autocommit=True) as connection:
+            connection.execute(f"CREATE TABLESPACE small LOCATION '{small_disk / 'space'}'")
+        with psycopg.connect(
+            urlsplit(own_server.superuser_url)._replace(path="/benchmark").geturl(), autocommit=True
+        ) as owner_of:
+            owner_of.execute("ALTER TABLE benchmark_data.batches SET TABLESPACE small")
+        filler = small_disk / "filler"
+        descriptor = os.open(filler, os.O_WRONLY | os.O_CREAT)
+        with suppress(OSError):
+            while os.write(descriptor, bytes(4096)):
+                continue
+        os.close(descriptor)
+        sent = send(processor, 40)
+        wait_for_reason(processor, "53100")
+        filler.unlink()
+        assert_stored(processor, sent)
