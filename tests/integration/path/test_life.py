@@ -73,7 +73,7 @@ def test_health_readiness_and_metrics_are_answered(processor):
         for sample in samples
         if sample.name == "otel_benchmark_equation_balanced"
     }
-    assert balanced == {"journal spans": 1, "records": 1, "database spans": 1}
+    assert balanced == {"journal spans": 1, "records": 1, "deep samples": 1, "database spans": 1}
     assert processor.admin("/elsewhere").status == 404
 
 
