@@ -72,9 +72,10 @@ class Detector:
             self._search([Piece(texts[root].value, texts[root].key, root) for root in told], NOTHING, inspection)
         if inspection.harvest:
             self._search_known(inspection)
-        marks, withheld = inspection.marks, inspection.withheld
+        # What hides another text is opened each time: that one may hold what the next task calls a name.
+        spoken = {*inspection.marks, *inspection.withheld, *(piece.root for piece in inspection.inner)}
         for root in fresh:
-            if root not in marks and root not in withheld:
+            if root not in spoken:
                 clean.add(texts[root])
         return inspection
 

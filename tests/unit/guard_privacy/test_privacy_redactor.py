@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64encode
 
 import pytest
 
@@ -97,6 +98,15 @@ def test_names_may_be_given(redactor: Redactor) -> None:
 def test_a_text_remembered_as_clean_is_still_searched_for_names(redactor: Redactor) -> None:
     assert shown(redactor, "by Turing") == ["by Turing"]
     assert shown(redactor, "by Turing", ("customer.name", "Turing")) == ["by <NAME>", "<NAME>"]
+
+
+@pytest.mark.parametrize("hidden", ["by%20Grace%20Hopper", b64encode(b"a note by Hopper").decode()])
+def test_so_is_one_that_hides_another_text(redactor: Redactor, hidden: str) -> None:
+    told = (hidden, ("customer.name", "Grace Hopper"))
+    fresh = shown(redactor, *told)
+    assert shown(redactor, hidden) == [hidden]
+    assert shown(redactor, *told) == fresh
+    assert fresh[0] != hidden
 
 
 def test_the_names_of_agents_and_tools_stay(redactor: Redactor) -> None:
