@@ -48,7 +48,10 @@ _FIELDS: Final[dict[type[LifecycleFact], str]] = {
 
 
 class Line(msgspec.Struct, frozen=True, rename="camel"):
-    """A conversion's outcome. `place` is that of its task in the batch, `spans` what its task is counted for."""
+    """A conversion's outcome. `place` is that of its task in the batch, `spans` what its task is counted for.
+
+    `tenant` is that of a part without its task.
+    """
 
     format: int
     batch: UUID
@@ -59,6 +62,7 @@ class Line(msgspec.Struct, frozen=True, rename="camel"):
     spans: int
     facts: Facts | None
     strays: tuple[StrayLine, ...]
+    tenant: str | None = None
 
 
 _decode = msgspec.json.Decoder(Line).decode
@@ -77,13 +81,14 @@ def line_of(batch_id: UUID, place: int, converted: Converted) -> Line:
         spans=converted.spans,
         facts=converted.facts,
         strays=tuple(map(_stray_line, converted.strays)),
+        tenant=converted.tenant,
     )
 
 
 def converted_of(line: Line) -> Converted:
     """The conversion that a line holds; of the sealed task its identity is known."""
     sealed = SealedTask(line.kind, bytes.fromhex(line.trace_id), bytes.fromhex(line.span_id), ())
-    return Converted(sealed, line.facts, [_stray(each) for each in line.strays], (), line.spans)
+    return Converted(sealed, line.facts, [_stray(each) for each in line.strays], (), line.spans, line.tenant)
 
 
 def encode(line: Line) -> bytes:
@@ -109,7 +114,7 @@ def decode(raw: bytes) -> Line:
 
 def tenants_of(line: Line) -> set[str]:
     """Hashes of the tenants that a line names."""
-    named = {stray.tenant for stray in line.strays}
+    named = {line.tenant, *(stray.tenant for stray in line.strays)}
     if line.facts is not None and line.facts.task is not None:
         named.add(line.facts.task.tenant)
     return {tenant for tenant in named if tenant is not None}

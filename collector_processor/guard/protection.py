@@ -16,7 +16,7 @@ from collector_processor.errors import CorrectionError
 from collector_processor.guard.disclosures import disclosed
 from collector_processor.guard.endings import CUT_BYTES, without_half
 from collector_processor.guard.privacy import Detector, Finding, Keyring, Redacted, Redactor, Text, Withheld
-from collector_processor.guard.tenants import hash_tenants, hashed
+from collector_processor.guard.tenants import hash_tenants
 from collector_processor.guard.texts import (
     COMMON,
     IDENTIFIERS,
@@ -55,8 +55,8 @@ class Protector:
             return converted
         if converted.facts is not None:
             task = converted.facts.task
-            tenant = task.tenant if task is not None else hashed(converted.tenant, self._tenant_key)
-            converted = converted._replace(facts=self._facts(converted.facts, tenant), tenant=None)
+            tenant = task.tenant if task is not None else converted.tenant
+            converted = converted._replace(facts=self._facts(converted.facts, tenant))
         if converted.strays:
             converted = converted._replace(strays=[self._stray(stray) for stray in converted.strays])
         return converted

@@ -20,6 +20,8 @@ def hash_tenants(converted: Converted, key: bytes | None) -> Converted:
     facts = converted.facts
     if facts is not None and facts.task is not None and facts.task.tenant is not None:
         converted = converted._replace(facts=_protect_facts(facts, facts.task.tenant, key))
+    if converted.tenant is not None:
+        converted = converted._replace(tenant=hashed(converted.tenant, key))
     if any(stray.tenant is not None for stray in converted.strays):
         strays = [stray._replace(tenant=hashed(stray.tenant, key)) for stray in converted.strays]
         converted = converted._replace(strays=strays)

@@ -317,7 +317,8 @@ class Converted(NamedTuple):
 
     `facts` for kinds TASK and LATE (without the task fact for LATE), `strays` for ORPHAN. `spans` counts all the
     spans behind it, undecodable ones excepted; those without a fact of their own (foreign ones) included. `tenant`
-    is the one that the spans of a LATE part name: its pseudonyms are to be those of its record.
+    is the one that the spans of a LATE part name, hashed by the guard before it is stored: its pseudonyms are to be
+    those of its record.
     """
 
     sealed: SealedTask

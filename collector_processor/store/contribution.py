@@ -51,13 +51,17 @@ _REASON_LENGTH: Final = 500
 
 
 class Contribution(NamedTuple):
-    """A batch's share of one point: `spans` in all, of which `repeated` stand in the batch more than once."""
+    """A batch's share of one point: `spans` in all, of which `repeated` stand in the batch more than once.
+
+    `tenant` is what a part without its task names.
+    """
 
     id: UUID
     key: SpanKey
     facts: Facts
     spans: int
     repeated: int
+    tenant: str | None = None
 
     @property
     def silent(self) -> int:
@@ -113,13 +117,16 @@ def _number(id_: UUID) -> int:
 
 def _contribution(task: Converted, facts: Facts) -> Contribution:
     key = SpanKey(task.sealed.trace_id, task.sealed.span_id)
-    return Contribution(point_id(*key), key, facts, task.spans, 0)
+    return Contribution(point_id(*key), key, facts, task.spans, 0, task.tenant)
 
 
 def _add(known: Contribution, more: Contribution, unite: Unite) -> Contribution:
     again = len(span_ids(known.facts) & span_ids(more.facts))
     return known._replace(
-        facts=unite(known.facts, more.facts), spans=known.spans + more.spans, repeated=known.repeated + again
+        facts=unite(known.facts, more.facts),
+        spans=known.spans + more.spans,
+        repeated=known.repeated + again,
+        tenant=known.tenant or more.tenant,
     )
 
 

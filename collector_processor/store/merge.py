@@ -28,32 +28,44 @@ TOMBSTONES: Final = frozenset({State.DISCARDED.value, ERASED})
 
 
 class Held(NamedTuple):
-    """What the database has of a point, read under its lock. `facts` are of the record, or wait for their task."""
+    """What the database has of a point, read under its lock. `facts` are of the record, or wait for their task.
+
+    `tenant` is known of those that wait too.
+    """
 
     key: SpanKey
     state: str
     spans: int
     record: BenchmarkDataPoint | None
     facts: Facts | None
+    tenant: str | None = None
 
 
 class Brought(NamedTuple):
     """What comes to a point: a batch's share, stray facts of the same batch, and stray facts that waited.
 
-    `anomalies` are those of the spans behind the stray facts.
+    `anomalies` are those of the spans behind the stray facts, `stray_tenant` is what one of these names.
     """
 
     contribution: Contribution | None = None
     arriving: Sequence[LifecycleFact] = ()
     waiting: Sequence[LifecycleFact] = ()
     anomalies: tuple[Anomaly, ...] = ()
+    stray_tenant: str | None = None
 
     def plus(self, stray: Stray, *, waits: bool) -> Brought:
         """The same and one more stray."""
-        anomalies = self.anomalies + stray.anomalies
+        more = self._replace(
+            anomalies=self.anomalies + stray.anomalies, stray_tenant=self.stray_tenant or stray.tenant
+        )
         if waits:
-            return self._replace(waiting=(*self.waiting, stray.fact), anomalies=anomalies)
-        return self._replace(arriving=(*self.arriving, stray.fact), anomalies=anomalies)
+            return more._replace(waiting=(*self.waiting, stray.fact))
+        return more._replace(arriving=(*self.arriving, stray.fact))
+
+    @property
+    def tenant(self) -> str | None:
+        """What is said of it beside a task."""
+        return (self.contribution.tenant if self.contribution else None) or self.stray_tenant
 
 
 class Key(NamedTuple):
@@ -114,7 +126,9 @@ def merge(
     spans = (held.spans if held else 0) + merged.tally.in_points + merged.moved.in_points
     if facts.task is None:
         merged.awaited = msgspec.json.encode(facts)
-        merged.key = Key(key[0], *key[1], None, None, None, None, None, None, 0, AWAITED, spans)
+        # Whose they are must be known for them to be erased, and for their pseudonyms to be found.
+        tenant = (held.tenant if held else None) or brought.tenant
+        merged.key = Key(key[0], *key[1], None, None, None, tenant, None, None, 0, AWAITED, spans)
         return merged
     previous = held.record if held else None
     point = revise(key[0], facts, previous.revision + 1 if previous else 1).point

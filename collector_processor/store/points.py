@@ -56,7 +56,8 @@ def _held(found: DictRow) -> Held:
             facts = msgspec.json.decode(found["facts"], type=Facts)
     except msgspec.DecodeError as error:
         raise UnfitError(f"the stored record {found['id']} can't be read: {told(error)}") from error
-    return Held(SpanKey(found["trace_id"], found["span_id"]), found["state"], found["spans"], record, facts)
+    key = SpanKey(found["trace_id"], found["span_id"])
+    return Held(key, found["state"], found["spans"], record, facts, found["tenant"])
 
 
 async def write_points(

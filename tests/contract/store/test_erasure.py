@@ -115,6 +115,23 @@ def test_a_tenant_is_gone_from_every_place(run, store, erased, rows):
     assert_balanced(rows)
 
 
+def test_facts_that_wait_for_their_task_are_of_the_tenant_that_any_of_them_names(run, store, erased, rows):
+    waits = [
+        late(Facts(routings=(routing(1, 2, rationale="quince"),)), tenant=ACME),
+        late(Facts(routings=(routing(2, 2, rationale="quince"),)), trace=2),
+        late(Facts(routings=(routing(3, 2),)), trace=3, tenant=OTHER),
+    ]
+    run(store.apply(batch(*waits)))
+    run(store.apply(batch(late(Facts(executions=(execution(1, 3),))))))
+    run(store.apply(batch(lost(execution(2, 4, parent=2, task_id=None), tenant=ACME))))
+    assert set(run(tenants(store._database))) == {ACME, OTHER}
+    done = erased(Kind.TENANT, tenants=[ACME])
+    assert (done.removed["waiting_facts"], done.removed["spans"]) == (2, 4)
+    assert "quince" not in everything(rows)
+    assert rows("SELECT id FROM benchmark_data.awaited") == [{"id": id_of(3)}]
+    assert_balanced(rows)
+
+
 def test_a_user_is_found_by_pseudonyms_wherever_they_stand(run, store, erased, rows):
     run(
         store.apply(

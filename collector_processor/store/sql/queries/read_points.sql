@@ -1,6 +1,6 @@
 -- What is known of points whose keys are locked. OFFSET keeps it a look-up a key, in the one chunk that holds its time.
 SELECT
-    key.id, key.trace_id, key.span_id, key.state, key.spans,
+    key.id, key.trace_id, key.span_id, key.state, key.spans, key.tenant,
     point.record::text AS record, awaited.facts::text AS facts
 FROM benchmark_data.point_keys AS key
 LEFT JOIN LATERAL (
