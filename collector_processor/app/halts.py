@@ -1,11 +1,14 @@
 """Which sources are halted, as the running processor knows it: from the database, and from a file until that answers.
 
-A start must not seal what a violation halted before, whether the database is there or not.
+A start must not seal what a violation halted before, whether the database is there or not. So a command that finds no
+processor to tell writes the file itself.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +17,7 @@ import msgspec
 from collector_processor.app.database import DatabaseKeeper
 from collector_processor.app.front import Front
 from collector_processor.config import Settings
-from collector_processor.errors import BenchmarkError
+from collector_processor.errors import BenchmarkError, ConfigError
 from collector_processor.store.database import Database
 from collector_processor.store.halts import Halt, halted
 from collector_processor.telemetry import get_logger
@@ -34,17 +37,18 @@ class Halts:
     """
 
     def __init__(self, settings: Settings, database: DatabaseKeeper, front: Front) -> None:
-        self._path: Path = settings.data_dir / FILE_NAME
+        self._folder = settings.data_dir
         self._database = database
         self._front = front
         self._task: asyncio.Task[None] | None = None
+        self._asking = asyncio.Lock()
+        """An answer that came late must not take the place of a newer one."""
         self.current: tuple[Halt, ...] = ()
 
     async def start(self) -> None:
-        """Halt what was halted before, and begin to ask the database."""
-        if self._path.exists():
-            rows = msgspec.json.decode(self._path.read_bytes(), type=tuple[Halt, ...])
-            await self._apply(rows)
+        """Halt what was halted before, and begin to ask the database. Raises ConfigError."""
+        if known := remembered(self._folder):
+            await self._apply(known)
         self._task = asyncio.create_task(self._run(), name="halts")
 
     async def stop(self) -> None:
@@ -56,7 +60,10 @@ class Halts:
     async def refresh(self) -> None:
         """Ask the database now. Raises BenchmarkError."""
         assert self._database.url is not None, "a database that is ready has been reached"
-        async with Database(self._database.url, application_name="otel-benchmark halts") as database:
+        async with (
+            self._asking,
+            Database(self._database.url, application_name="otel-benchmark halts") as database,
+        ):
             await self._apply(tuple(await halted(database)))
 
     async def _run(self) -> None:
@@ -71,14 +78,34 @@ class Halts:
     async def _apply(self, halts: tuple[Halt, ...]) -> None:
         await self._front.halt(frozenset(each.source for each in halts))
         if halts != self.current:
-            self._remember(halts)
+            remember(self._folder, halts)
             for each in set(halts) - set(self.current):
                 log.warning("privacy: a source is halted", source=each.source, found=each.found, record=str(each.id))
         self.current = halts
 
-    def _remember(self, halts: tuple[Halt, ...]) -> None:
-        """Whole or not at all."""
-        fresh = self._path.with_suffix(".new")
-        fresh.touch(mode=0o600)
-        fresh.write_bytes(msgspec.json.encode(halts))
-        fresh.replace(self._path)
+
+def remembered(folder: Path) -> tuple[Halt, ...]:
+    """What a data directory remembers. Raises ConfigError: a start that doesn't know could store what it must not."""
+    path = folder / FILE_NAME
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=tuple[Halt, ...])
+    except FileNotFoundError:
+        return ()
+    except (OSError, msgspec.DecodeError) as error:
+        raise ConfigError(f"{path} (halted sources) can't be read: the database knows them too, delete it") from error
+
+
+def remember(folder: Path, halts: Sequence[Halt]) -> None:
+    """Write it, durable and whole or not at all."""
+    path = folder / FILE_NAME
+    fresh = path.with_suffix(".new")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+        file.write(msgspec.json.encode(halts))
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

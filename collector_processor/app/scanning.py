@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+from collections.abc import Mapping
 from datetime import datetime
+
+import msgspec
 
 from collector_processor.app.access import opened
 from collector_processor.app.control import ask
+from collector_processor.app.halts import remember
 from collector_processor.app.pipeline import Pipeline, fold_settings, gate_settings
 from collector_processor.app.privacy import privacy_keys, protector_of, written_reason
+from collector_processor.app.status import Halted
 from collector_processor.config import PREFIX, Settings
-from collector_processor.errors import ConfigError, NotRunningError
+from collector_processor.errors import ConfigError, ControlError, NotRunningError
 from collector_processor.guard.rescan import Rescan
 from collector_processor.store import halts as store_halts
 from collector_processor.store.database import Database
 from collector_processor.store.halts import Halt, halted
 from collector_processor.store.places import BEGINNING
 from collector_processor.store.rescan import Scan, Scanned, by_type
+from collector_processor.telemetry import get_logger
 
-__all__ = ["Halt", "Scanned", "by_type", "halts", "resume", "scan"]
+__all__ = ["Halt", "Scanned", "by_type", "halts", "held", "resume", "scan"]
+
+log = get_logger(__name__)
 
 
 def scan(settings: Settings, *, since: datetime | None, limit: int | None) -> Scanned:
@@ -33,14 +40,14 @@ def scan(settings: Settings, *, since: datetime | None, limit: int | None) -> Sc
     async def work(url: str) -> Scanned:
         async with Database(url, application_name="otel-benchmark privacy scan") as database:
             halting = settings.privacy_violation == "halt"
-            return await Scan(database, Rescan(protector), pipeline.revise, halting=halting).run(
+            scanned = await Scan(database, Rescan(protector), pipeline.revise, halting=halting).run(
                 since or BEGINNING, limit
             )
+            await _tell(settings, database)
+            return scanned
 
     with opened(settings) as url:
-        scanned = asyncio.run(work(url))
-    _tell_processor(settings)
-    return scanned
+        return asyncio.run(work(url))
 
 
 def halts(settings: Settings) -> list[Halt]:
@@ -61,13 +68,27 @@ def resume(settings: Settings, source: str, *, author: str, reason: str) -> None
     async def work(url: str) -> None:
         async with Database(url, application_name="otel-benchmark privacy") as database:
             await store_halts.resume(database, source, author=author, reason=reason)
+            await _tell(settings, database)
 
     with opened(settings) as url:
         asyncio.run(work(url))
-    _tell_processor(settings)
 
 
-def _tell_processor(settings: Settings) -> None:
-    """Of several on one database the others notice within a minute."""
-    with contextlib.suppress(NotRunningError):
-        ask(settings.data_dir, "halts")
+def held(settings: Settings) -> Mapping[str, Halted]:
+    """What the running processor holds of halted sources; nothing where none runs. Raises BenchmarkError."""
+    try:
+        answer = ask(settings.data_dir, "status")
+    except NotRunningError:
+        return {}
+    return {each.source: each for each in msgspec.convert(answer["halted"], tuple[Halted, ...])}
+
+
+async def _tell(settings: Settings, database: Database) -> None:
+    """Tell the processor of this data directory, now or when it starts; others on the database ask every minute."""
+    try:
+        await asyncio.to_thread(ask, settings.data_dir, "halts")
+    except NotRunningError:
+        if settings.data_dir.exists():
+            remember(settings.data_dir, await halted(database))
+    except ControlError as error:
+        log.warning("privacy: the processor was not told, it asks within a minute", problem=str(error))

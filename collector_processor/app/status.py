@@ -249,6 +249,9 @@ def as_metrics(status: Status) -> Snapshot:
             values[metric.OLDEST_PENDING_SAMPLE] = analysis.oldest_pending_seconds
     if status.halted:
         values[metric.PRIVACY_HELD_BYTES] = {(each.source,): each.bytes for each in status.halted}
+        values[metric.PRIVACY_SECONDS_TO_FULL] = {
+            (each.source,): each.seconds_to_full for each in status.halted if each.seconds_to_full is not None
+        }
     if status.forward is not None:
         values[metric.FORWARD_UP] = int(status.forward.problem is None)
         values[metric.FORWARD_WAITING_BYTES] = status.forward.waiting_bytes

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
 from collector_processor.cli.author import add_author, author_of
 from collector_processor.cli.commands import Commands, positive
 from collector_processor.cli.configuration import load_settings
 from collector_processor.cli.output import add_formats, print_json, print_rows
+
+if TYPE_CHECKING:
+    from collector_processor.app.status import Halted
+
+_HALTED: Final = ("source", "since", "id", "found", "bytes", "max_bytes", "hours_to_full")
 
 
 def add_to(commands: Commands) -> None:
@@ -20,7 +26,7 @@ def add_to(commands: Commands) -> None:
     add_formats(scan)
     scan.set_defaults(run=_scan)
 
-    status = group.add("status", "sources that are halted after a violation")
+    status = group.add("status", "sources that are halted after a violation, and what the journal holds of them")
     add_formats(status, with_csv=True)
     status.set_defaults(run=_status)
 
@@ -41,9 +47,19 @@ def _age(text: str) -> timedelta:
 def _status(options: argparse.Namespace) -> int:
     from collector_processor.app import scanning
 
-    rows = scanning.halts(load_settings(options))
-    print_rows(("source", "since", "id", "found"), rows, options)
+    settings = load_settings(options)
+    halts = scanning.halts(settings)
+    held = scanning.held(settings) if halts else {}
+    print_rows(_HALTED, [(*halt, *_room(held.get(halt.source))) for halt in halts], options)
     return 0
+
+
+def _room(held: Halted | None) -> tuple[int | None, int | None, float | None]:
+    """What the journal holds, of how much, and hours until then; nothing where no processor runs."""
+    if held is None:
+        return None, None, None
+    hours = None if held.seconds_to_full is None else round(held.seconds_to_full / 3600, 1)
+    return held.bytes, held.max_bytes, hours
 
 
 def _resume(options: argparse.Namespace) -> int:

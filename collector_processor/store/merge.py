@@ -55,9 +55,7 @@ class Brought(NamedTuple):
 
     def plus(self, stray: Stray, *, waits: bool) -> Brought:
         """The same and one more stray."""
-        more = self._replace(
-            anomalies=self.anomalies + stray.anomalies, stray_tenant=self.stray_tenant or stray.tenant
-        )
+        more = self._replace(anomalies=self.anomalies + stray.anomalies, stray_tenant=self.stray_tenant or stray.tenant)
         if waits:
             return more._replace(waiting=(*self.waiting, stray.fact))
         return more._replace(arriving=(*self.arriving, stray.fact))

@@ -98,6 +98,9 @@ FORWARD_WITHHELD: Final = Family(
 PRIVACY_HELD_BYTES: Final = Family(
     "privacy_held_bytes", "What the journal holds of a source that is halted after a violation.", ("source",)
 )
+PRIVACY_SECONDS_TO_FULL: Final = Family(
+    "privacy_held_seconds_to_full", "Until such a source's share is full, as it sends now.", ("source",)
+)
 BUILD_INFO: Final = Family("build_info", "Always 1; the label tells what runs.", ("version",))
 
 # -- Equations -------------------------------------------------------------------------------------

@@ -195,9 +195,7 @@ def closed(facts: Facts, *, foreign: int = 0, undecodable: Sequence[Undecodable]
     return Converted(sealed, arrange(facts), (), undecodable, spans_of(facts) + foreign)
 
 
-def late(
-    facts: Facts, *, trace: int = 1, span: int = 1, foreign: int = 0, tenant: str | None = None
-) -> Converted:
+def late(facts: Facts, *, trace: int = 1, span: int = 1, foreign: int = 0, tenant: str | None = None) -> Converted:
     """Spans that come for a task after it was closed."""
     sealed = SealedTask(SealKind.LATE, trace.to_bytes(16, "big"), span.to_bytes(8, "big"), ())
     return Converted(sealed, arrange(facts), (), (), spans_of(facts) + foreign, tenant)

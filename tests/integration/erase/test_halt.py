@@ -50,7 +50,10 @@ def test_a_violation_halts_its_source_alone_until_it_is_resumed(make: Callable[.
         wait_until(lambda: b'privacy_held_bytes{source="leaky"}' in processor.admin("/metrics").body)
         assert "leaky since" in processor.run("status").stdout
         (row,) = json.loads(processor.run("privacy", "status", "--json").stdout)
-        assert (row["source"], row["id"]) == ("leaky", halted.record)
+        assert (row["source"], row["id"], row["max_bytes"]) == ("leaky", halted.record, halted.max_bytes)
+        assert row["bytes"] == halted.bytes
+        assert row["hours_to_full"] > 0
+        assert b'privacy_held_seconds_to_full{source="leaky"}' in processor.admin("/metrics").body
         processor.stop()
         processor.start()  # the file knows it before the database does
         processor.flush()
@@ -67,6 +70,36 @@ def test_a_violation_halts_its_source_alone_until_it_is_resumed(make: Callable[.
         again = processor.run("privacy", "resume", "leaky", "--author", "ada")
         assert "'leaky' is not halted" in again.stderr
         processor.assert_balanced()
+
+
+def test_what_a_scan_without_a_processor_halts_is_halted_from_the_start_on(make: Callable[..., Processor]) -> None:
+    with make(PRIVACY="off") as before:
+        assert send(before, "leaky", whole(f"Write to {EMAIL}")) == 200
+        before.settle()
+    processor = make(DRAIN_TIMEOUT="1s")
+    assert processor.run("privacy", "scan").returncode == 1
+    (row,) = json.loads(processor.run("privacy", "status", "--json").stdout)
+    assert (row["source"], row["bytes"], row["hours_to_full"]) == ("leaky", None, None)
+    remembered = processor.data_dir / "privacy.halts"
+    assert remembered.stat().st_mode & 0o777 == 0o600
+    away = {"COLLECTOR_PROCESSOR_DATABASE_URL": "postgresql://127.0.0.1:1/none"}
+    reached = processor.environment
+    processor.environment = reached | away
+    with processor:
+        for service in ("leaky", "sound"):
+            assert send(processor, service, whole()) == 200
+        processor.wait_for(lambda status: status.place.sealed_tasks)
+        assert processor.run("flush").returncode == 1  # what is sealed can't be stored
+        place = processor.status().place
+        assert (place.sealed_tasks, place.open_spans) == (1, 4)
+    processor.environment = reached
+    assert processor.run("privacy", "resume", "leaky", "--author", "ada").returncode == 0
+    assert json.loads(remembered.read_bytes()) == []
+    remembered.write_bytes(b"[")
+    refused = processor.run("serve")
+    assert refused.returncode != 0
+    assert f"{remembered} (halted sources) can't be read" in refused.stderr
+    assert "Traceback" not in refused.stderr
 
 
 def test_the_share_of_a_halted_source_is_bounded_and_others_go_on(make: Callable[..., Processor]) -> None:
