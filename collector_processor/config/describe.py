@@ -63,4 +63,5 @@ def _shown(setting: Setting, loaded: Loaded) -> str:
         return setting.default
     if not setting.secret or value is None:
         return setting.form.show(value)
-    return mask_url(value) if isinstance(value, str) else MASK
+    # Of the database everything but the password is worth seeing; any other secret is one from end to end.
+    return mask_url(value) if setting.name == "database_url" else MASK

@@ -229,7 +229,7 @@ def test_tool_calls_are_turns_with_scores(recorded: Recorded) -> None:
     }
     for span, call in zip(recorded.spans[Kind.TOOL_CALL], calls, strict=True):
         assert call[a.TURN_NUMBER] >= 1
-        assert a.GEN_AI_TOOL_CALL_ARGUMENTS not in call, "content is opt-in"
+        assert a.GEN_AI_TOOL_CALL_ARGUMENTS in call, "the demonstration captures content: conversations are made of it"
         if span.status.code != Status.STATUS_CODE_ERROR:
             assert {
                 a.TOOL_SUCCESS,

@@ -18,6 +18,8 @@ import pytest
 import trustme
 from support.backend import Reply, backend
 from support.lifecycle import payload, task
+from support.model_endpoint import ModelEndpoint, Request
+from support.model_endpoint import Reply as ModelReply
 from support.processor import Processor, http_request, own
 
 from collector_processor.config import PREFIX
@@ -25,6 +27,10 @@ from collector_processor.config.settings import declared
 from collector_processor.store.embedded import EmbeddedServer
 from collector_processor.store.migrations import migrate
 
+POLICIES = """
+judge = [{ name = "all", always = true }]
+reflection = [{ name = "all", always = true }]
+"""
 COMMANDS = (("status",), ("config", "show", "--json"), ("config", "check"), ("flush",), ("sql", "SELECT 1 FROM none"))
 METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
@@ -46,6 +52,11 @@ def owner(postgres_server: EmbeddedServer, postgres_url: str) -> Iterator[str]:
         server.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{password}' IN ROLE benchmark_owner")
         yield conninfo_url(postgres_url, name, password)
         server.execute(f"DROP ROLE {name}")
+
+
+def refuse(request: Request) -> ModelReply:
+    """A model that repeats the key which it doesn't take."""
+    return ModelReply(status=401, body=request.headers["authorization"].encode())
 
 
 def conninfo_url(url: str, user: str, password: str) -> str:
@@ -89,12 +100,15 @@ def test_no_secret_is_shown_whatever_fails(
         "TENANT_KEY": Planted("planted-tenant-key", "planted-tenant-key"),
         "FORMER_TENANT_KEYS": Planted("planted-former-tenant-key", "planted-former-tenant-key"),
         "PRIVACY_KEYS": Planted("k1=planted-privacy-key-of-ours", "planted-privacy-key-of-ours"),
+        "JUDGE_KEY": Planted("planted-judge-key", "planted-judge-key"),
+        "REFLECTION_KEY": Planted("planted-reflection-key", "planted-reflection-key"),
         "FORWARD_HEADERS": Planted("authorization=Bearer%20planted-forward-token", "planted-forward-token"),
     }
     assert set(planted) == {setting.name.upper() for setting in declared() if setting.secret}, "plant the new one too"
     secrets = [each.secret for each in planted.values()] + [token]
     echo = "who is planted-forward-token? (Bearer planted-forward-token)"
-    with backend(protocol) as jaeger:
+    (tmp_path / "policies.toml").write_text(POLICIES)
+    with backend(protocol) as jaeger, ModelEndpoint(refuse).serving() as model:
         # Of an answer by HTTP only what says which spans were not taken is repeated.
         jaeger.otherwise = Reply(grpc.StatusCode.UNAUTHENTICATED, 200, rejected=1, words=echo)
         settings = {name: each.text for name, each in planted.items() if name != "DATABASE_URL"}
@@ -105,6 +119,8 @@ def test_no_secret_is_shown_whatever_fails(
             "TOKENS_FILE": str(tmp_path / "tokens"),
         }
         settings |= {"FORWARD_ENDPOINT": jaeger.endpoint, "FORWARD_PROTOCOL": protocol}
+        settings |= {"JUDGE_URL": model.url, "JUDGE_MODEL": "m", "REFLECTION_URL": model.url, "REFLECTION_MODEL": "m"}
+        settings |= {"SAMPLING": str(tmp_path / "policies.toml")}
         processor = new_processor(owner, **settings)
         processor.start()
         answers = []
@@ -117,6 +133,8 @@ def test_no_secret_is_shown_whatever_fails(
 
         assert post(payload(own(task()).spans), f"Bearer {token}") == 200
         processor.wait_for(lambda status: "***" in str(status.forward))
+        processor.wait_for(lambda status: status.analysis and not status.analysis.pending)
+        answers.append(str(processor.rows("SELECT * FROM deep_samples")))
         answers.append(processor.run("status", "--json").stdout)
         assert post(b"nonsense", f"Bearer {token}") == 400
         assert post(b"", f"Bearer {token}x") == 401
@@ -144,5 +162,8 @@ def test_no_secret_is_shown_whatever_fails(
     assert "password authentication failed" in shown, "the database refused, and said so"
     assert "who is ***? (***)" in shown, "the backend refused, and said so"
     assert "TLS_CERT_FILE" in shown
+    assert {request.headers["authorization"] for request in model.requests} == {
+        "Bearer planted-judge-key", "Bearer planted-reflection-key"
+    }, "both were asked"  # fmt: skip
     key = issued.private_key_pem.bytes().decode().splitlines()[1]
     assert [secret for secret in [*secrets, key] if secret in shown] == []
