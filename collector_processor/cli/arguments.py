@@ -13,6 +13,7 @@ from collector_processor.cli import (
     dead_letter,
     erase,
     fallback,
+    journal,
     plugin,
     privacy,
     quarantine,
@@ -35,7 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     version = importlib.metadata.version("otel-benchmark")
     parser.add_argument("--version", action="version", version=f"%(prog)s {version}")
     commands = Commands(parser, _debug(), _common())
-    data = (quarantine, dead_letter, fallback, clean, sampling, privacy, erase)
+    data = (quarantine, dead_letter, fallback, journal, clean, sampling, privacy, erase)
     for group in (service, plugin, configuration, schema, sql, database, *data):
         group.add_to(commands)
     return parser

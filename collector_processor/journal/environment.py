@@ -7,11 +7,13 @@ syncs the folder when it has opened it.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import secrets
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
@@ -28,6 +30,50 @@ if TYPE_CHECKING:
 _OPTIONS: Final = {"max_dbs": 16, "max_readers": 126, "mode": 0o700, "lib_version": 0}
 _CLEAN: Final = "clean"
 """Marker file: present while nobody has the journal open and the last owner closed it."""
+
+
+def take_lock(folder: Path) -> int:
+    """Hold a journal's lock until the descriptor is closed. Raises JournalInUseError, and JournalError without one."""
+    try:
+        descriptor = os.open(folder / "owner.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise JournalError(
+            f"the journal {folder} can't be locked: {error.strerror}; check the disk of DATA_DIR"
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise JournalInUseError(
+            f"another process uses the journal {folder}: stop it, or give this one its own DATA_DIR"
+        ) from None
+    return descriptor
+
+
+def verify(folder: Path) -> str | None:
+    """What is wrong with the file's pages, None where nothing is. The lock is held.
+
+    In a child, because a truncated or garbled file kills whoever maps it.
+    """
+    check = subprocess.run(  # noqa: S603  # our own interpreter and our own path
+        [sys.executable, "-m", "lmdb", "verify", "-e", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if check.returncode == 0:
+        return None
+    said = (check.stdout + check.stderr).strip().splitlines()
+    return said[-1] if said else f"exit {check.returncode}"
+
+
+def check_version(folder: Path, stored: bytes) -> None:
+    """See that this program knows the format that a journal says it has. Raises JournalError."""
+    if stored != str(VERSION).encode():
+        raise JournalError(
+            f"the journal {folder} has format {stored.decode(errors='replace')}, this program knows {VERSION}: "
+            "use the program that wrote it, or another DATA_DIR"
+        )
 
 
 class Environment:
@@ -58,51 +104,52 @@ class Environment:
             ) from error
         check_private(folder)
         self.keys = KeyFolder(folder)
-        self._lock = self._take_lock()
+        self._lock = take_lock(folder)
+        data = folder / "data.mdb"
+        found = data.exists()
         try:
-            data = folder / "data.mdb"
-            if data.exists():
+            if found:
                 check_private(data)
                 if not (folder / _CLEAN).exists():
-                    self._verify()
+                    self._refuse_damage()
             self.keys.prepare()
-            (folder / _CLEAN).unlink(missing_ok=True)
             self._lmdb = self._open()
-            self.databases = {name: self._lmdb.open_db(name.encode()) for name in DATABASES}
-            self._check_version()
-            self.identity = self._identify()
-            # Nor may a power loss bring back the mark of a good end.
-            sync_folder(folder)
-            sync_folder(folder.parent)
+            with self._refusals():
+                self._check_version()
+                (folder / _CLEAN).unlink(missing_ok=True)
+                self.databases = {name: self._lmdb.open_db(name.encode()) for name in DATABASES}
+                self.identity = self._identify()
+                # Nor may a power loss bring back the mark of a good end.
+                sync_folder(folder)
+                sync_folder(folder.parent)
         except BaseException:
+            if not found:  # half a file, which nothing was promised for, would be refused as damaged
+                for begun in (data, folder / "lock.mdb"):
+                    begun.unlink(missing_ok=True)
             os.close(self._lock)
             raise
 
-    def _take_lock(self) -> int:
-        descriptor = os.open(self.folder / "owner.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            raise JournalInUseError(
-                f"another process uses the journal {self.folder}: stop it, or give this one its own DATA_DIR"
-            ) from None
-        return descriptor
-
-    def _verify(self) -> None:
-        """In a child, because a truncated or garbled file kills whoever maps it."""
-        check = subprocess.run(  # noqa: S603  # our own interpreter and our own path
-            [sys.executable, "-m", "lmdb", "verify", "-e", str(self.folder)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if check.returncode != 0:
-            said = (check.stdout + check.stderr).strip().splitlines()
+    def _refuse_damage(self) -> None:
+        if (damage := verify(self.folder)) is not None:
             raise JournalError(
-                f"the journal {self.folder} is damaged ({said[-1] if said else f'exit {check.returncode}'}): "
-                "move the folder away to start a new one; the file is left as it is"
+                f"the journal {self.folder} is damaged ({damage}): save what is readable by `otel-benchmark journal "
+                "export`, and move the folder away to start a new one; the file is left as it is"
             )
+
+    @contextlib.contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """What the disk refuses is said in our words, and the file let go of."""
+        try:
+            yield
+        except (lmdb.Error, OSError) as error:
+            self._lmdb.close()
+            why = error.strerror if isinstance(error, OSError) else error
+            raise JournalError(
+                f"the journal {self.folder} can't be written: {why}; check the disk of DATA_DIR"
+            ) from error
+        except JournalError:
+            self._lmdb.close()
+            raise
 
     def _open(self) -> lmdb.Environment:
         size = max(self.max_bytes + self.max_bytes // 4, 16 << 20)
@@ -112,16 +159,14 @@ class Environment:
             raise JournalError(f"the journal {self.folder} can't be opened: {error}") from error
 
     def _check_version(self) -> None:
+        """Before anything is written: a journal of another version is left as it is."""
+        meta = self._lmdb.open_db(b"meta")
         with self._lmdb.begin(write=True) as transaction:
-            stored = transaction.get(b"version", db=self.databases["meta"])
+            stored = transaction.get(b"version", db=meta)
             if stored is None:
-                transaction.put(b"version", str(VERSION).encode(), db=self.databases["meta"])
-            elif int(stored) != VERSION:
-                self._lmdb.close()
-                raise JournalError(
-                    f"the journal {self.folder} has format {int(stored)}, this program writes {VERSION}: "
-                    "use the program that wrote it, or another DATA_DIR"
-                )
+                transaction.put(b"version", str(VERSION).encode(), db=meta)
+            else:
+                check_version(self.folder, stored)
 
     def _identify(self) -> str:
         with self._lmdb.begin(write=True) as transaction:
