@@ -50,6 +50,8 @@ log = get_logger(__name__)
 EMBEDDED_PATIENCE: Final = 15.0
 OTHER_PATIENCE: Final = 2.0
 """How long the ready line waits for the database, so that it can name it. Requests are taken before."""
+FLUSH_PATIENCE: Final = 20.0
+"""How long who asks for a flush waits for workers. With `DRAIN_TIMEOUT` at 0 a stop waits for nobody; a person does."""
 
 
 class Processor:
@@ -224,15 +226,14 @@ class Processor:
 
         async def flush(_: Mapping[str, Any]) -> Any:
             sealed = await self.front.flush()
-            patience = self.settings.drain_timeout
+            patience = self.settings.drain_timeout or FLUSH_PATIENCE
             try:
                 await asyncio.wait_for(self.pool.drained(), patience)
             except TimeoutError:
                 why = "; ".join(self.monitor.health().reasons) or "the workers are still at it"
                 waiting = sum(batch.tasks for batch in self.pool.backlog)
                 raise ControlError(
-                    f"{waiting} closed tasks are safe in the journal, but not stored within {patience:g} s "
-                    f"(DRAIN_TIMEOUT): {why}"
+                    f"{waiting} closed tasks are safe in the journal, but not stored within {patience:g} s: {why}"
                 ) from None
             return {"sealed": sealed}
 
@@ -253,7 +254,7 @@ class Processor:
             if arguments["dry"] or not withdrawn.removed.get("sealed_spans"):
                 return withdrawn
             try:
-                await asyncio.wait_for(self.pool.drained(), self.settings.drain_timeout)
+                await asyncio.wait_for(self.pool.drained(), self.settings.drain_timeout or FLUSH_PATIENCE)
             except TimeoutError:
                 return withdrawn
             await self.front.renew_keys()

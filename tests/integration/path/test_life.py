@@ -539,3 +539,11 @@ def test_without_a_key_a_tenant_in_clear_is_left_out_and_flagged(new_processor):
         assert "TENANT_KEY is not set" in gates(record)["tenant-hash"]
         assert record["verdict"]["valid"]
         assert "tenants" in {off.what for off in processor.status().off}
+
+
+def test_a_flush_waits_for_the_workers_although_a_stop_would_not(new_processor):
+    with new_processor(DRAIN_TIMEOUT="0s", GRACE="60s") as processor:
+        mine = whole_task()
+        processor.send(*mine.spans)
+        assert processor.flush() == 1
+        assert processor.record(mine.task_id)
