@@ -11,8 +11,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
+from collector_processor.assemble.census import Census
 from collector_processor.assemble.closing import Limits, Plan, plan
-from collector_processor.assemble.index import Entry, Lookup, Trace, has_task, span_ids
+from collector_processor.assemble.index import Entry, Lookup, Trace, span_ids
 from collector_processor.assemble.tree import OpenSpan, Owner, Place, owners
 from collector_processor.model.stages import HEADER, Closing, Fragment, FragmentFlag, Known, SealKind, Stored
 
@@ -52,6 +53,7 @@ class Assembler:
         """Ready traces that were touched since: they are decided again before they are carried out."""
         self._ready_records = 0
         self._ready_since = 0
+        self._census = Census()
 
     # -- Arrival ---------------------------------------------------------------------------------------------
 
@@ -100,7 +102,7 @@ class Assembler:
             trace = self._traces[stored.trace_id] = Trace(shared)
         elif trace.ids is not None:
             trace.ids.update(headers[start : start + 8] for start in range(0, len(headers), HEADER.size))
-        trace.entries.append(Entry(stored, arrival.duplicates, headers))
+        self._append(trace, Entry(stored, arrival.duplicates, headers))
         self._touch(stored, trace)
 
     def restore(self, stored: Stored, taken: int) -> None:
@@ -111,8 +113,13 @@ class Assembler:
         trace = self._traces.get(stored.trace_id)
         if trace is None:
             trace = self._traces[stored.trace_id] = Trace(None)
-        trace.entries.append(entry)
+        self._append(trace, entry)
         self._touch(stored, trace)
+
+    def _append(self, trace: Trace, entry: Entry) -> None:
+        self._census.leave(trace)
+        trace.append(entry)
+        self._census.enter(trace)
 
     def _touch(self, stored: Stored, trace: Trace) -> None:
         if stored.trace_id in self._ready:
@@ -196,8 +203,10 @@ class Assembler:
                 continue
             touched[closing.trace_id] = None
             members = closing.dropped + (closing.sealed.members if closing.sealed else ())
+            self._census.leave(trace)
             for member in members:
                 trace.take(member.sequence, member.mask)
+            self._census.enter(trace)
             if trace.entries:
                 _remember(trace, closing)
         for trace_id in touched:
@@ -247,16 +256,16 @@ class Assembler:
 
     def summary(self) -> Summary:
         """Counts for `status`."""
-        oldest = min((trace.entries[0].arrived for trace in self._traces.values()), default=None)
-        tasks = sum(
-            trace_id not in self._ready and any(has_task(entry.flags) for entry in trace.entries)
-            for trace_id, trace in self._traces.items()
-        )
-        return Summary(len(self._traces), tasks, self._ready_records, oldest)
+        ready = sum(bool(self._traces[trace_id].tasks) for trace_id in self._ready)
+        census = self._census
+        return Summary(len(self._traces), census.with_task - ready, self._ready_records, census.oldest_arrival)
 
 
 class Summary(NamedTuple):
-    """Open traces, those with a task that waits for its grace, records ready to be sealed, the oldest arrival (ns)."""
+    """Open traces, those with a task that waits for its grace, records ready to be sealed, the oldest arrival.
+
+    That is in ns, to the second below.
+    """
 
     traces: int
     with_task: int

@@ -50,12 +50,16 @@ class Entry:
 
 
 class Trace:
-    """Open spans of one trace. `due` is the tick at which it is looked at next (0: not planned)."""
+    """Open spans of one trace.
 
-    __slots__ = ("due", "entries", "ids", "known")
+    `due` is the tick at which it is looked at next (0: not planned), `tasks` the number of fragments with a task span.
+    """
+
+    __slots__ = ("due", "entries", "ids", "known", "tasks")
 
     def __init__(self, known: Known | None) -> None:
         self.entries: list[Entry] = []
+        self.tasks = 0
         self.due = 0
         self.known = known
         self.ids: set[bytes] | None = None
@@ -64,6 +68,11 @@ class Trace:
     def spans(self) -> int:
         """How many spans its fragments hold, open or not."""
         return sum(entry.spans for entry in self.entries)
+
+    def append(self, entry: Entry) -> None:
+        """One more fragment, the newest."""
+        self.entries.append(entry)
+        self.tasks += has_task(entry.flags)
 
     def load(self, trace_id: bytes, lookup: Lookup) -> Known:
         """Read what isn't in memory since the restart. Spans of a damaged fragment stay in it, unseen."""
@@ -84,6 +93,7 @@ class Trace:
         entry.taken |= mask
         if entry.exhausted:
             del self.entries[place]
+            self.tasks -= has_task(entry.flags)
 
     def forget(self, ids: Iterable[bytes]) -> None:
         """Forget spans that have left the journal's memory too."""

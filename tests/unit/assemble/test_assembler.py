@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Iterable
 
@@ -14,7 +15,7 @@ from collector_processor.assemble.assembler import Arrival, Assembler
 from collector_processor.assemble.closing import Limits
 from collector_processor.assemble.wire import split
 from collector_processor.model.facts import Ending
-from collector_processor.model.stages import HEADER, Closing, Fragment, Known, Link, SealKind, Stored
+from collector_processor.model.stages import HEADER, Closing, Fragment, FragmentFlag, Known, Link, SealKind, Stored
 
 SECOND = 10**9
 START = 1_760_000_000 * SECOND
@@ -357,3 +358,23 @@ def test_any_order_and_any_cut_gives_the_same_tasks(parts: int, data: st.DataObj
     per_trace = Counter(closing.trace_id for closing in bench.closings if closing.sealed)
     assert sum(per_trace.values()) == 3
     assert bench.tasks(bench.closings) == {1: [1, 2, 3, 4], 5: [5, 6, 7], 2: [2, 3]}
+
+
+def test_the_summary_counts_as_a_walk_through_all_traces_would() -> None:
+    bench = Bench(LIMITS._replace(flush_records=1000, flush_interval=3 * SECOND))
+    chance = random.Random(7)  # no secret
+    for at in range(40):
+        trace = chance.randrange(1, 9)
+        kind = chance.choice(["task", "tool", "foreign", "evaluation"])
+        bench.send([Piece(trace, 100 * trace + at, chance.choice([0, 100 * trace]), kind)], at=at)
+        bench.at(at)
+        traces, ready = bench.assembler._traces, bench.assembler._ready
+        open_tasks = [
+            trace_id
+            for trace_id, each in traces.items()
+            if trace_id not in ready and any(entry.flags & FragmentFlag.TASK for entry in each.entries)
+        ]
+        oldest = min((each.entries[0].arrived for each in traces.values()), default=None)
+        summary = bench.assembler.summary()
+        assert (summary.traces, summary.with_task, summary.oldest_arrival) == (len(traces), len(open_tasks), oldest)
+    assert len(bench.assembler._traces) < 9
