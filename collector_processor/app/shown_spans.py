@@ -18,7 +18,9 @@ from otel_benchmark import attributes as a
 
 
 def shown(payloads: Iterable[bytes], settings: Settings) -> list[dict[str, Any]]:
-    """Spans of OTLP payloads with their attributes and events; texts are redacted, tenants hashed.
+    """Spans of OTLP payloads with their attributes and events; texts, names and whole numbers are redacted.
+
+    Tenants are hashed.
 
     What can't be redacted is left out, and says why. Raises ConfigError.
     """
@@ -40,6 +42,10 @@ def shown(payloads: Iterable[bytes], settings: Settings) -> list[dict[str, Any]]
 
 class _Place(int):
     """Stands in a span for the text of that number."""
+
+
+class _Number(_Place):
+    """Stands for a whole number, which is one again where nothing was found in it."""
 
 
 class _Gatherer:
@@ -74,7 +80,7 @@ class _Gatherer:
         return _Place(len(self.texts) - 1)
 
     def _attributes(self, attributes: Iterable[KeyValue]) -> dict[str, Any]:
-        return {each.key: self._value(each.key, each.value) for each in attributes}
+        return {each.key and self._text("", each.key): self._value(each.key, each.value) for each in attributes}
 
     def _value(self, key: str, value: AnyValue) -> Any:
         kind = value.WhichOneof("value")
@@ -83,21 +89,27 @@ class _Gatherer:
                 return None
             case "string_value":
                 return self._text(key, value.string_value)
+            case "int_value":
+                self.texts.append(Text(key, str(value.int_value)))
+                return _Number(len(self.texts) - 1)
             case "bytes_value":
                 return f"{len(value.bytes_value)} bytes"
             case "array_value":
                 return [self._value(key, each) for each in value.array_value.values]
             case "kvlist_value":
-                return {each.key: self._value(each.key, each.value) for each in value.kvlist_value.values}
+                return self._attributes(value.kvlist_value.values)
         return getattr(value, kind)
 
 
 def _with(part: Any, values: list[str]) -> Any:
     match part:
+        case _Number():
+            said = values[part]
+            return int(said) if said.removeprefix("-").isdecimal() else said
         case _Place():
             return values[part]
         case dict():
-            return {key: _with(value, values) for key, value in part.items()}
+            return {_with(key, values): _with(value, values) for key, value in part.items()}
         case list():
             return [_with(value, values) for value in part]
     return part

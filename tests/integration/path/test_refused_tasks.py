@@ -11,6 +11,7 @@ from support.poison import WORD, poisoned
 from support.processor import own, wait_until
 
 SECRET = "ada.lovelace@example.com"
+CARD = 4539578763621486
 
 REFUSE = """
 CREATE FUNCTION benchmark_data.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -40,7 +41,8 @@ def refusing(new_processor, postgres_url):
 def test_a_refused_task_is_listed_shown_retried_and_discarded(refusing, postgres_url):
     processor = refusing
     fit = [own(task(), execution(), task_id=f"fit-{number}") for number in range(3)]
-    unfit = [own(task(), execution(attributes={"note": f"ask {SECRET}"}), task_id=f"unfit-{n}") for n in range(2)]
+    note = {"note": f"ask {SECRET}", SECRET: True, "card": CARD, "ssn": 78051120, "turns": 3}
+    unfit = [own(task(), execution(attributes=note), task_id=f"unfit-{n}") for n in range(2)]
     for mine in (*fit, *unfit):
         processor.send(*mine.spans)
     processor.wait_for(lambda status: any("dead letters" in why for why in status.health.reasons))
@@ -58,7 +60,8 @@ def test_a_refused_task_is_listed_shown_retried_and_discarded(refusing, postgres
     for shown in (processor.run("dead-letter", "show", first), processor.run("dead-letter", "show", first, "--json")):
         assert shown.returncode == 0, shown.stderr
         assert "invoke_agent" in shown.stdout
-        assert SECRET not in shown.stdout
+        assert not [planted for planted in (SECRET, str(CARD), "78051120") if planted in shown.stdout]
+        assert "turns" in shown.stdout
 
     discarded = processor.run("dead-letter", "discard", second, "--author", "ann", "--reason", "a test")
     assert (discarded.returncode, discarded.stdout) == (0, "discarded 1\n")
