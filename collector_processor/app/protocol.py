@@ -49,10 +49,14 @@ class Begin(msgspec.Struct, tag=True, frozen=True):
 
 
 class Apply(msgspec.Struct, tag=True, frozen=True):
-    """Convert, guard and store this sealed batch, which was tried in vain so many times before."""
+    """Convert, guard and store this sealed batch, which was tried in vain so many times before.
+
+    With `look`, only if the database has it already: else it is Unapplied, and nothing is done.
+    """
 
     batch_id: UUID
     tries: int = 0
+    look: bool = False
 
 
 class JoinOrphans(msgspec.Struct, tag=True, frozen=True):
@@ -66,7 +70,10 @@ class Spill(msgspec.Struct, tag=True, frozen=True):
 
 
 class Import(msgspec.Struct, tag=True, frozen=True):
-    """Store the lines of a block that are of a batch and at these places, under a ledger row of `batch_id`."""
+    """Store the lines of a block that are of a batch and at these places, under a ledger row of `batch_id`.
+
+    `look` as in Apply.
+    """
 
     batch_id: UUID
     folder: str
@@ -75,6 +82,7 @@ class Import(msgspec.Struct, tag=True, frozen=True):
     places: tuple[int, ...]
     sampling: SamplingState
     tries: int = 0
+    look: bool = False
 
 
 class Up(msgspec.Struct, tag=True, frozen=True):
@@ -130,6 +138,12 @@ class Imported(msgspec.Struct, tag=True, frozen=True):
     damaged: tuple[int, ...]
     refused: tuple[RefusedLine, ...]
     problem: str | None = None
+
+
+class Unapplied(msgspec.Struct, tag=True, frozen=True):
+    """The database was asked for this batch, and hasn't got it."""
+
+    batch_id: UUID
 
 
 class OrphansJoined(msgspec.Struct, tag=True, frozen=True):
@@ -236,7 +250,7 @@ class BeginAnalysis(msgspec.Struct, tag=True, frozen=True):
 
 
 Request = Apply | JoinOrphans | Spill | Import
-Reply = Up | Done | Prepared | Imported | OrphansJoined | Failed
+Reply = Up | Done | Unapplied | Prepared | Imported | OrphansJoined | Failed
 Notice = Take | BatchStored | Departed | Finish
 Word = Up | Taken | Account | Failed
 

@@ -36,6 +36,7 @@ from collector_processor.app.protocol import (
     Reply,
     Request,
     Spill,
+    Unapplied,
     Up,
     decode_begin,
     decode_request,
@@ -94,13 +95,15 @@ class Worker:
             log.exception("worker: a request failed")
             return Failed(told(error), Trouble.SUSPECT)
 
-    async def _apply(self, request: Apply) -> Done:
+    async def _apply(self, request: Apply) -> Done | Unapplied:
         began = time.perf_counter()
         batch = self._journal.batch(request.batch_id)
         if batch is None:
             return Done(request.batch_id, None, {}, Redactions())
         read = time.perf_counter()
         await self._end_predecessor()
+        if await self._is_missing(request):
+            return Unapplied(batch.id)
         if request.tries and (applied := await self._outcome(request)) is not None:
             return Done(batch.id, applied, {"read": read - began}, Redactions())
         await self._learn_what_is_usual()
@@ -118,8 +121,10 @@ class Worker:
         prepared = self._pipeline.prepare(*batch)
         return as_lines(prepared, self._pipeline.take_account())
 
-    async def _import(self, request: Import) -> Imported:
+    async def _import(self, request: Import) -> Imported | Unapplied:
         await self._end_predecessor()
+        if await self._is_missing(request):
+            return Unapplied(request.batch_id)
         try:
             recovered = recover(request)
         except FallbackError as error:
@@ -135,6 +140,10 @@ class Worker:
         if not self._alone:
             await self._database.terminate_others()
             self._alone = True
+
+    async def _is_missing(self, request: Apply | Import) -> bool:
+        """Whether it was asked to look first, and the ledger has no such batch."""
+        return request.look and await self._store.outcome(request.batch_id) is None
 
     async def _outcome(self, request: Apply) -> Applied | None:
         """The ledger row of a batch that was applied by a worker which could not say so any more.

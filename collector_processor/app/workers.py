@@ -32,6 +32,7 @@ from collector_processor.app.protocol import (
     Reply,
     Request,
     Spill,
+    Unapplied,
     Up,
 )
 from collector_processor.app.suspects import Sentence, Suspects
@@ -102,6 +103,7 @@ class WorkerPool:
         self._try_at = 0.0
         self._tries: Counter[UUID | str] = Counter()
         self._suspects = Suspects()
+        self._sentences: dict[UUID, tuple[Sentence, str]] = {}
         self._news = asyncio.Condition()
         self._hurry = asyncio.Event()
         self._slots: list[asyncio.Task[None]] = []
@@ -167,13 +169,19 @@ class WorkerPool:
             if request is not None:
                 self._imported_last = True
                 self._imports[slot] = request.batch_id
-                return msgspec.structs.replace(request, tries=self._failures(request.batch_id))
+                look = request.batch_id in self._sentences
+                return msgspec.structs.replace(request, tries=self._failures(request.batch_id), look=look)
         self._imported_last = False
+        if held is not None and spilling and held.id in self._sentences:
+            # The database can't be asked for it now, and others mustn't wait for that.
+            self._waiting.append(self._held.pop(slot))
+            held = None
         if held is None and self._waiting:
             held = self._held[slot] = self._waiting.popleft()
             self._desk.begun(held)
         if held is not None:
-            return Spill(held.id) if spilling else Apply(held.id, self._failures(held.id))
+            look = held.id in self._sentences
+            return Spill(held.id) if spilling and not look else Apply(held.id, self._failures(held.id), look)
         if not spilling and time.monotonic() - self._joined_at > JOIN_SECONDS:
             self._joined_at = time.monotonic()
             return JoinOrphans()
@@ -235,7 +243,7 @@ class WorkerPool:
         began = time.monotonic()
         reply = await process.ask(request)
         if not isinstance(reply, Failed):
-            if isinstance(reply, Done | Imported | OrphansJoined):
+            if isinstance(reply, Done | Imported | Unapplied | OrphansJoined):
                 self._outage.ended()
             await self._handle(slot, reply)
             return
@@ -262,14 +270,15 @@ class WorkerPool:
                 metrics.BATCHES.labels("stored").inc()
                 self.redactions = self.redactions.plus(redactions)
                 await self._done_with(slot)
+            case Unapplied(batch_id):
+                await self._carry_out(slot, batch_id)
             case Prepared():
                 await self._keep_prepared(slot, reply)
             case Imported():
                 del self._imports[slot]
                 with contextlib.suppress(DeadLettersFullError):  # it is told, and tried again after a rest
                     await self._fallback.take_back(reply)
-                self._suspects.forget(reply.batch_id)
-                del self._tries[reply.batch_id]
+                self._acquit(reply.batch_id)
             case OrphansJoined(count):
                 if count:
                     log.info("orphans found their task", count=count)
@@ -293,11 +302,16 @@ class WorkerPool:
         """A slot's batch is stored or gone."""
         held = self._held.pop(slot, None)
         if held is not None:
-            self._suspects.forget(held.id)
-            del self._tries[held.id]
+            self._acquit(held.id)
         self.problem = None
         async with self._news:
             self._news.notify_all()
+
+    def _acquit(self, batch_id: UUID) -> None:
+        """A batch is stored or gone, and blamed no more."""
+        self._suspects.forget(batch_id)
+        self._sentences.pop(batch_id, None)
+        del self._tries[batch_id]
 
     async def _put_aside(self, slot: str, why: DeadLettersFullError) -> None:
         log.warning("dead letters: a batch stays sealed", problem=str(why))
@@ -313,8 +327,9 @@ class WorkerPool:
         if importing is not None:
             self._fallback.given_up()
         self._tries[tried] += 1
-        if failed.trouble is Trouble.SLOW and held is not None and self._tries[tried] >= self._outage.attempts:
-            await self._halve(slot)
+        too_slow = failed.trouble is Trouble.SLOW and self._tries[tried] >= self._outage.attempts
+        if too_slow and held is not None and held.tasks > 1:
+            self._sentences[held.id] = Sentence.HALVE, failed.error
         pause = self._outage.failed(failed.error, self._tries[tried])
         log.warning("store: tried again after a pause", slot=slot, problem=failed.error, seconds=round(pause, 1))
         if self._fallback.wanted:
@@ -326,39 +341,46 @@ class WorkerPool:
         await self._desk.recover()
 
     async def _judge(self, slot: str, error: str) -> bool:
-        """A slot's batch may be to blame for a failure; whether something was done about it."""
-        held = self._held.get(slot)
-        if held is None:
-            return await self._judge_import(slot, error)
-        sentence = self._suspects.blame(held.id, held.tasks)
-        match sentence:
-            case Sentence.HALVE:
-                await self._halve(slot)
-            case Sentence.BURY:
-                log.error("worker: a task is a dead letter", batch=str(held.id), problem=error)
-                try:
-                    await self._desk.bury(held.id, error)
-                except DeadLettersFullError as full:
-                    await self._put_aside(slot, full)
-                else:
-                    await self._done_with(slot)
-        return sentence is not Sentence.AGAIN
+        """A slot's batch may be to blame for a failure; whether something is to be done about it.
 
-    async def _judge_import(self, slot: str, error: str) -> bool:
-        """The same for one that came back from the fallback."""
-        batch_id = self._imports.pop(slot, None)
+        Not at once: the failure may have come when the batch was stored, and only the database knows.
+        """
+        held, importing = self._held.get(slot), self._imports.pop(slot, None)
+        if importing is not None:
+            self._fallback.given_up()
+        batch_id = held.id if held else importing
         if batch_id is None:
             return False
+        sentence = self._suspects.blame(batch_id, held.tasks if held else 1)
+        if sentence is not Sentence.AGAIN:
+            self._sentences[batch_id] = sentence, error
+        return sentence is not Sentence.AGAIN
+
+    async def _carry_out(self, slot: str, batch_id: UUID) -> None:
+        """Halve or bury a batch that the database hasn't got."""
+        sentence, error = self._sentences.pop(batch_id)
+        if self._imports.pop(slot, None) is not None:
+            await self._carry_out_import(batch_id, error)
+        elif sentence is Sentence.HALVE:
+            await self._halve(slot)
+        else:
+            log.error("worker: a task is a dead letter", batch=str(batch_id), problem=error)
+            try:
+                await self._desk.bury(batch_id, error)
+            except DeadLettersFullError as full:
+                await self._put_aside(slot, full)
+            else:
+                await self._done_with(slot)
+
+    async def _carry_out_import(self, batch_id: UUID, error: str) -> None:
+        """The same for one that came back from the fallback."""
         try:
-            if self._suspects.blame(batch_id, 1) is Sentence.AGAIN:
-                return False
             if not await self._fallback.halve(batch_id):
                 with contextlib.suppress(DeadLettersFullError):
                     await self._fallback.bury(batch_id, error)
-            self._suspects.forget(batch_id)
+            self._acquit(batch_id)
         finally:
             self._fallback.given_up()
-        return True
 
     async def _halve(self, slot: str) -> None:
         held = self._held[slot]
