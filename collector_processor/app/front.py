@@ -21,6 +21,7 @@ import msgspec
 from collector_processor.app.holding import Held, Holding
 from collector_processor.app.policies import Policies, possible, state_of
 from collector_processor.app.sampling import document_of
+from collector_processor.app.shares import Shares
 from collector_processor.app.sources import Sources
 from collector_processor.app.subject import Subject
 from collector_processor.app.withdrawal import Withdrawal, Withdrawn
@@ -131,7 +132,8 @@ class Front:
         self._clock = clock
         self.folder: Path = settings.data_dir / "journal"
         self._environment = Environment(self.folder, settings.journal_max_bytes)
-        self._commit = GroupCommit(self._environment)
+        self._shares = Shares(settings.journal_max_bytes, settings.service_share)
+        self._commit = GroupCommit(self._environment, self._shares.gone)
         self.reader = JournalReader(self.folder, self._environment.lmdb)
         self._links_kept = int(settings.max_task_age * SECOND)
         self._assembler = Assembler(
@@ -191,6 +193,7 @@ class Front:
         for _, analysis in analyses.pending(transaction.view):
             _mark(sealed, analysis.members)
         for stored, taken in transaction.fragments():
+            self._shares.found(stored)
             self._assembler.restore(stored, taken | sealed.get(stored.sequence, 0))
         return waiting
 
@@ -226,7 +229,7 @@ class Front:
         if self._staged_in is not transaction:
             self._staged, self._staged_in = {}, transaction
         if split.fragments:
-            self._check_room(transaction.used_bytes(), split)
+            self._check_room(transaction, split)
         now = self._clock()
         self._holding.check(split.fragments)
         counters = transaction.counters
@@ -245,9 +248,9 @@ class Front:
                 written.append((stored, arrival, fragment))
         return written
 
-    def _check_room(self, used: int, split: Split) -> None:
+    def _check_room(self, transaction: Transaction, split: Split) -> None:
         """The last tenth is for requests that hold a task span, which alone can make room."""
-        limit = self._settings.journal_max_bytes
+        limit, used = self._settings.journal_max_bytes, transaction.used_bytes()
         if not any(fragment.flags & FragmentFlag.TASK for fragment in split.fragments):
             limit -= limit // 10
         if used + sum(map(_size, split.fragments)) > limit:
@@ -255,11 +258,13 @@ class Front:
                 f"the journal is full ({used} of {self._settings.journal_max_bytes} bytes): "
                 "the database is behind or down, or JOURNAL_MAX_BYTES is too small"
             )
+        self._shares.check(transaction, split.fragments, limit)
 
     def _index(self, written: list[tuple[Stored, Arrival, Fragment]]) -> None:
         for stored, arrival, fragment in written:
             self._assembler.add(stored, arrival, fragment.headers)
             self._holding.note(stored, fragment.payload)
+            self._shares.note(stored, fragment)
 
     # -- Timers ----------------------------------------------------------------------------------------------
 
@@ -284,6 +289,7 @@ class Front:
 
     def _due(self, transaction: Transaction) -> list[Closing]:
         now = self._clock()
+        self._shares.recount(transaction)
         self._assembler.look(now, transaction)
         if now - self._expired_at > EXPIRE_EVERY:
             self._environment.forget_dead_readers()
@@ -453,6 +459,11 @@ class Front:
     def unreadable(self) -> Mapping[str, int]:
         """Values of the journal that nobody can read, by what is wrong with their key."""
         return self._commit.unreadable
+
+    @property
+    def crowded(self) -> int:
+        """How many services hold nearly all of their share of the journal."""
+        return self._shares.crowded(self._commit.used_bytes)
 
     @property
     def used_bytes(self) -> int:

@@ -27,6 +27,7 @@ from collector_processor.app.front import Snapshot as JournalSnapshot
 from collector_processor.app.halts import Halts
 from collector_processor.app.listeners import Listeners
 from collector_processor.app.outage import Outage
+from collector_processor.app.shares import NEARLY
 from collector_processor.app.upkeep import Upkeep
 from collector_processor.app.workers import WorkerPool
 from collector_processor.config import Settings
@@ -170,6 +171,11 @@ class Monitor:
             reasons.append(
                 f"the journal is {used * 100 // limit} % full ({used} of {limit} bytes): "
                 "requests without a task's own span are refused in the last tenth"
+            )
+        if crowded := processor.front.crowded:
+            reasons.append(
+                f"services that hold more than {NEARLY:.0%} of their share of the journal: {crowded}; "
+                "beyond it (SERVICE_SHARE) their requests are refused, and those of others are not"
             )
         return Health(State.DEGRADED if reasons else State.OK, tuple(reasons), ready=not processor.stopping)
 

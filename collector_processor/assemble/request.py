@@ -149,7 +149,8 @@ class Share:
     def fragment(self, payload: bytes | None = None) -> Fragment:
         """Give the fragment; `payload` where a request is already what it would be."""
         flags = FragmentFlag(self.flags)
-        return Fragment(self.trace_id, flags, b"".join(self.headers), payload or self._payload())
+        resource = b"".join(self.groups[0][0].resource.resource)
+        return Fragment(self.trace_id, flags, b"".join(self.headers), payload or self._payload(), resource)
 
     def _payload(self) -> bytes:
         traces = RawTraces()

@@ -189,6 +189,11 @@ class Settings:
     fallback_max_bytes: int = _setting(
         values.size("64KiB", "16TiB"), "8GiB", "all of these files; once they are full, batches stay in the journal"
     )
+    service_share: float = _setting(
+        values.share(0.1),
+        "0.75",
+        "share of the journal for one service, of what others leave it; then it is refused; 1: no limit",
+    )
     dead_letter_share: float = _setting(
         values.share(), "0.1", "share of the journal for dead letters; a task that finds no room there stays sealed"
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Final, Generic, NamedTuple, TypeVar
 
@@ -44,6 +44,7 @@ class GroupCommit:
 
     Args:
         environment: held open by the caller for as long as this runs.
+        on_gone: called in the thread with the sequences of fragments that a commit has taken out of the journal.
 
     Attributes:
         counters: as last committed; replaced whole, so that a reader sees one snapshot.
@@ -52,8 +53,9 @@ class GroupCommit:
         problem: why nothing can be written; None while all is well.
     """
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: Environment, on_gone: Callable[[Sequence[int]], None] = lambda _: None) -> None:
         self._environment = environment
+        self._on_gone = on_gone
         self._queue: queue.SimpleQueue[_Item[object] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="journal-commit", daemon=True)
         with environment.lmdb.begin() as transaction:
@@ -178,6 +180,7 @@ class GroupCommit:
                     transaction.save()
                 used = transaction.used_bytes()
             self.used_bytes = used
+            self._on_gone(transaction.gone)
             if transaction.changes:
                 self.counters, self.epochs = counters, epochs
                 self.problem = None

@@ -64,6 +64,7 @@ class Transaction:
         view: for reading what this transaction sees.
         counters: as they are to be saved.
         changes: how many there were; without any nothing is saved.
+        gone: sequences of the fragments that have left the journal whole.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Transaction:
         self.view = rows.view
         self.counters = counters
         self.changes = 0
+        self.gone: list[int] = []
 
     # -- Arrival ---------------------------------------------------------------------------------------------
 
@@ -200,6 +202,7 @@ class Transaction:
                     self._txn.put(prefix, mask.to_bytes(-(-spans // 8), "big"), db=self._dbs["taken"])
                     return
                 self._txn.delete(prefix, db=self._dbs["taken"])
+            self.gone.append(member.sequence)
             while (key := cursor.key()).startswith(prefix):
                 self.rows.deleted(key)
                 if not cursor.delete():

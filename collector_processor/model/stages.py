@@ -99,13 +99,14 @@ class Fragment(NamedTuple):
 
     `payload` is a valid OTLP `TracesData` message, or with the flag LOGS a `LogsData`, that holds this trace's spans
     or log records only, in the order of `headers`, which are packed `HEADER` entries, one each. Resource and scope are
-    kept byte for byte. From here on a log record is counted as a span is.
+    kept byte for byte. From here on a log record is counted as a span is. `resource` is that of the first of them.
     """
 
     trace_id: bytes
     flags: FragmentFlag
     headers: bytes
     payload: bytes
+    resource: bytes = b""
 
 
 class Rejection(NamedTuple):

@@ -396,8 +396,32 @@ def test_its_embedded_database_is_started_again_when_it_was_killed():
 # -- Full ------------------------------------------------------------------------------------------
 
 
-def test_a_full_journal_refuses_and_recovers_by_the_tasks_that_drain_it(new_processor):
+def test_a_noisy_service_leaves_room_for_others_until_it_is_quiet(new_processor):
     with new_processor(JOURNAL_MAX_BYTES="1MiB") as processor:
+        tasks: list[Own] = []
+        while True:
+            mine = own(task(), execution())
+            mine.spans[1].attributes.append(KeyValue(key="http.request.body", value=value_of("x" * 30_000)))
+            answer = processor.post(payload(mine.spans[1:]))
+            if answer.status != 200:
+                break
+            tasks.append(mine)
+        assert (answer.status, "retry-after" in answer.headers) == (503, True)
+        assert "acme/orchestrator holds" in status_pb2.Status.FromString(answer.body).message
+        assert "share of the journal" in processor.status().health.reasons[-1]
+        quiet = whole_task()
+        processor.send(*quiet.spans, resource=RESOURCE | {a.SERVICE_NAME: "quiet"})
+        for each in tasks:
+            processor.send(each.spans[0])
+        assert processor.settle().health.state is State.OK
+        processor.send(*mine.spans)
+        processor.settle()
+        assert processor.record(quiet.task_id)
+        assert processor.record(mine.task_id)
+
+
+def test_a_full_journal_refuses_and_recovers_by_the_tasks_that_drain_it(new_processor):
+    with new_processor(JOURNAL_MAX_BYTES="1MiB", SERVICE_SHARE="1") as processor:
         tasks: list[Own] = []
         while True:
             mine = own(task(), execution(), tool_call())
