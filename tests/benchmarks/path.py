@@ -11,21 +11,15 @@ Usage: python -m benchmarks.path [TASKS]
 
 from __future__ import annotations
 
-import http.client
-import json
-import os
-import re
-import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import psutil
 from benchmarks.load import requests
+from benchmarks.processor import Cpu, send, serve
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
@@ -35,29 +29,6 @@ from support.logs import CONTENT, evaluated, log, logs_payload
 from collector_processor.app.control import ask
 from collector_processor.assemble import records as records_of_logs
 from collector_processor.assemble.wire import split
-
-CONNECTIONS = 4
-
-
-class Cpu(NamedTuple):
-    """CPU seconds so far, by what runs."""
-
-    front: float
-    workers: float
-    postgres: float
-
-
-def cpu(front: psutil.Process, folder: Path) -> Cpu:
-    """Ask the operating system; sessions of PostgreSQL that have ended are charged to its main process."""
-
-    def spent(process: psutil.Process, *, ended: bool = False) -> float:
-        times = process.cpu_times()
-        return times.user + times.system + (times.children_user + times.children_system if ended else 0.0)
-
-    workers = [child for child in front.children() if "collector_processor.app.worker" in " ".join(child.cmdline())]
-    postgres = psutil.Process(int((folder / "database/cluster/postmaster.pid").read_text().split()[0]))
-    sessions = sum(map(spent, postgres.children()))
-    return Cpu(spent(front), sum(map(spent, workers)), spent(postgres, ended=True) + sessions)
 
 
 def walk(body: bytes) -> list[dict[str, Any]]:
@@ -70,68 +41,6 @@ def walk(body: bytes) -> list[dict[str, Any]]:
     ]
 
 
-def send(port: int, bodies: Sequence[bytes]) -> None:
-    """Post every body and wait until each is acknowledged."""
-    shares = [bodies[start::CONNECTIONS] for start in range(CONNECTIONS)]
-    errors: list[str] = []
-
-    def post(share: Sequence[bytes]) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port)
-        for body in share:
-            connection.request("POST", "/v1/traces", body, {"Content-Type": "application/x-protobuf"})
-            answer = connection.getresponse()
-            if answer.status != 200:
-                errors.append(f"{answer.status} {answer.read()!r}")
-                return
-            answer.read()
-        connection.close()
-
-    threads = [threading.Thread(target=post, args=(share,)) for share in shares]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise SystemExit(errors[0])
-
-
-def serve(folder: Path, privacy: str) -> Iterator[tuple[psutil.Process, int, int]]:
-    """A processor of its own; it is gone when the iterator is."""
-    environment = os.environ | {
-        "COLLECTOR_PROCESSOR_DATA_DIR": str(folder),
-        "COLLECTOR_PROCESSOR_OTLP_GRPC": "",
-        "COLLECTOR_PROCESSOR_OTLP_HTTP": "127.0.0.1:0",
-        "COLLECTOR_PROCESSOR_ADMIN": "127.0.0.1:0",
-        "COLLECTOR_PROCESSOR_GRACE": "2s",
-        "COLLECTOR_PROCESSOR_PRIVACY": privacy,
-        "COLLECTOR_PROCESSOR_FLUSH_RECORDS": "1000",
-        "COLLECTOR_PROCESSOR_LOG_LEVEL": "warning",
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "collector_processor.cli", "serve"], stdout=subprocess.PIPE, env=environment
-    )
-    try:
-        assert process.stdout is not None
-        ready = json.loads(process.stdout.readline())
-        yield psutil.Process(process.pid), _port(ready["otlp_http"]), _port(ready["admin"])
-    finally:
-        process.terminate()
-        process.wait(60)
-
-
-def _port(address: str) -> int:
-    return int(address.rpartition(":")[2])
-
-
-def stages(admin: int) -> dict[str, float]:
-    """Seconds of the worker so far by stage, as its processor tells; storing includes the wait for PostgreSQL."""
-    connection = http.client.HTTPConnection("127.0.0.1", admin)
-    connection.request("GET", "/metrics")
-    told = connection.getresponse().read().decode()
-    connection.close()
-    return {name: float(spent) for name, spent in re.findall(r'batch_duration_seconds_sum{stage="(\w+)"} (\S+)', told)}
-
-
 class Measured(NamedTuple):
     """What one load took: CPU seconds until acknowledged and until stored, by stage, and wall seconds until both."""
 
@@ -141,33 +50,27 @@ class Measured(NamedTuple):
     acknowledged: float
     stored: float
 
-    @property
-    def ours(self) -> float:
-        """CPU seconds of the processor's own processes."""
-        return self.took.front + self.took.workers
-
 
 def run(bodies: Sequence[bytes], warming: Sequence[bytes], tasks: int, privacy: str) -> Measured:
     """Send a load to a new processor, and wait until it is stored."""
     with tempfile.TemporaryDirectory(prefix="otel-benchmark-bench-") as folder:
         Path(folder).chmod(0o755)
-        for front, port, admin in serve(Path(folder), privacy):
-            send(port, warming)
+        with serve(Path(folder), GRACE="2s", PRIVACY=privacy) as processor:
+            send(processor.otlp, warming)
             ask(Path(folder), "flush", timeout=60)
-            earlier = stages(admin)
-            before, wall = cpu(front, Path(folder)), time.perf_counter()
-            send(port, bodies)
+            earlier = processor.stages()
+            before, wall = processor.cpu(), time.perf_counter()
+            send(processor.otlp, bodies)
             acknowledged = time.perf_counter() - wall
-            received = cpu(front, Path(folder))
+            received = processor.cpu()
             ask(Path(folder), "flush", timeout=600)
             status = ask(Path(folder), "status")
             stored = time.perf_counter() - wall
-            after = cpu(front, Path(folder))
-            worked = {name: spent - earlier[name] for name, spent in stages(admin).items()}
+            after = processor.cpu()
+            worked = {name: seconds - earlier[name] for name, seconds in processor.stages().items()}
     points = next(each["terms"] for each in status["equations"] if each["name"] == "records")
     assert points["accepted"] + points["quarantined"] == tasks, points
-    took = Cpu(*(after[place] - before[place] for place in range(3)))
-    return Measured(received.front - before.front, took, worked, acknowledged, stored)
+    return Measured(received.front - before.front, after.since(before), worked, acknowledged, stored)
 
 
 def measure(title: str, tasks: int, foreign: int, task: Callable[[], bytes] = usual_task) -> None:
@@ -188,7 +91,7 @@ def measure(title: str, tasks: int, foreign: int, task: Callable[[], bytes] = us
     print(f"  bare parse of the same bytes   {parse:10,.0f} spans a CPU-second")
     print(f"  … every attribute into a dict  {walked:10,.0f}")
     acknowledging = spans / measured.front_until_acknowledged
-    rates = {"acknowledged durable (front)": acknowledging, "acknowledged and stored (all)": spans / measured.ours}
+    rates = {"acknowledged durable (front)": acknowledging, "acknowledged and stored (all)": spans / measured.took.ours}
     for what, rate in rates.items():
         print(f"  {what:<30} {rate:10,.0f}   {rate / parse:.2f} x the parse, {rate / walked:.2f} x the dicts")
     for name, seconds in zip(Cpu._fields, measured.took, strict=True):
@@ -199,8 +102,8 @@ def measure(title: str, tasks: int, foreign: int, task: Callable[[], bytes] = us
     parts = {"check and split": time.process_time() - began, **measured.stages}
     print("  stages, µs a span: " + ", ".join(f"{name} {spent / spans * 1e6:.2f}" for name, spent in parts.items()))
     print(
-        f"  privacy on: {measured.ours / spans * 1e6:.2f} µs a span, off: {without.ours / spans * 1e6:.2f}:"
-        f" {measured.ours / without.ours:.2f} x"
+        f"  privacy on: {measured.took.ours / spans * 1e6:.2f} µs a span, off: {without.took.ours / spans * 1e6:.2f}:"
+        f" {measured.took.ours / without.took.ours:.2f} x"
     )
     wall = (spans / seconds for seconds in (measured.acknowledged, measured.stored))
     print("  wall: acknowledged {:,.0f} spans a second, stored {:,.0f}".format(*wall))

@@ -79,6 +79,11 @@ class Program:
         """Whether it has, by itself or asked."""
         return self._keeper.poll() is not None
 
+    @property
+    def pid(self) -> int:
+        """Of the program itself, while it runs."""
+        return int(psutil.Process(self._keeper.pid).children()[0].pid)
+
     def said(self) -> str:
         """The end of its log."""
         return self.log.read_bytes()[-_SHOWN_BYTES:].decode(errors="replace")

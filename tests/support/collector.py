@@ -21,6 +21,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 from servers.programs import Program, listens
 
 from support.processor import PATIENCE_SECONDS, Answer, http_request
@@ -146,6 +147,12 @@ class Collector:
     # -- Looking ---------------------------------------------------------------------------------------------
 
     @property
+    def pid(self) -> int:
+        """Of its process, while it runs."""
+        assert self._program is not None
+        return self._program.pid
+
+    @property
     def log(self) -> str:
         return self.log_path.read_text(encoding="utf-8")
 
@@ -159,12 +166,13 @@ class Collector:
         """What was acknowledged and will never be sent."""
         return self._sum("otelcol_exporter_send_failed_spans_total")
 
+    def samples(self, metric: str) -> list[Sample]:
+        """What it tells of a metric now, a sample for each set of labels; none before anything was counted."""
+        body = http_request(self.metrics_address, "GET", "/metrics").body.decode()
+        families = text_string_to_metric_families(body)
+        return [sample for family in families for sample in family.samples if sample.name == metric]
+
     def _sum(self, metric: str) -> float:
         """A metric's sum over the exporters that have a queue; 0 where nothing was counted yet."""
-        body = http_request(self.metrics_address, "GET", "/metrics").body.decode()
-        samples = [sample for family in text_string_to_metric_families(body) for sample in family.samples]
-        return sum(
-            sample.value
-            for sample in samples
-            if sample.name == metric and sample.labels["exporter"].startswith("otlp_grpc")
-        )
+        samples = self.samples(metric)
+        return sum(sample.value for sample in samples if sample.labels["exporter"].startswith("otlp_grpc"))
