@@ -196,6 +196,7 @@ class Fallback:
                 buried=buried,
                 graveyard=self._front.graveyard,
                 now=now,
+                limits=self._front.limits(transaction, now),
             ):
                 self._front.learn(transaction, applied)
 

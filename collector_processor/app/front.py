@@ -399,9 +399,12 @@ class Front:
 
     def _complete(self, transaction: Transaction, batch_id: UUID, applied: Applied) -> None:
         now = self._clock()
-        limits = Limits(self._room_for_analyses, lambda facet: self._policies.admit(transaction, facet, now))
-        if transaction.complete(batch_id, applied, self.graveyard, now, limits) is not None:
+        if transaction.complete(batch_id, applied, self.graveyard, now, self.limits(transaction, now)) is not None:
             self.learn(transaction, applied)
+
+    def limits(self, transaction: Transaction, now: int) -> Limits:
+        """What analyses may take of the journal, and of the hour's cap."""
+        return Limits(self._room_for_analyses, lambda facet: self._policies.admit(transaction, facet, now))
 
     def learn(self, transaction: Transaction, applied: Applied) -> None:
         """Tell the policies what of a stored batch was kept."""

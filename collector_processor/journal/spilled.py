@@ -73,10 +73,11 @@ def imported(
     buried: Sequence[Buried],
     graveyard: Graveyard,
     now: int,
+    limits: analyses.Limits,
 ) -> bool:
     """Act on the ledger row of a batch that came back; whether it was still there.
 
-    Of deep facets that were kept of its tasks nothing can be computed any more: they are shed.
+    Deep facets that were kept of its tasks have their records to be computed from, but no spans any more.
     Raises DeadLettersFullError: nothing has changed.
     """
     row = _get(transaction, batch_id)
@@ -85,7 +86,7 @@ def imported(
     letters = [(batch_id.bytes + NUMBER.pack(each.place), _letter(each, now)) for each in buried]
     check_room(transaction.view, sum(len(letter) for _, letter in letters), graveyard)
     _delete(transaction, batch_id)
-    analyses.plan(transaction, SealedBatch(batch_id, now, ()), applied.analyses, analyses.NO_ROOM, now)
+    analyses.plan(transaction, SealedBatch(batch_id, now, ()), applied.analyses, limits, now)
     for prefix, letter in letters:
         transaction.rows.put("dead", prefix, letter, now)
     counters = transaction.counters

@@ -8,8 +8,13 @@ import time
 import psycopg
 import pytest
 from support.lifecycle import evaluation, execution, route, task, tool_call
+from support.model_endpoint import VOTE, ModelEndpoint, Reply
 from support.processor import Own, Processor, fact_spans, own
 from support.proxy import Proxy
+
+from collector_processor.app.policies import state_of
+from collector_processor.journal.commit import GroupCommit
+from collector_processor.journal.environment import Environment
 
 PERSON = "ada.lovelace@example.com"
 
@@ -88,6 +93,37 @@ def test_tasks_wait_in_files_and_come_back_by_themselves(running, proxy, postgre
     proxy.refuse(False)
     assert_stored(running, proxy, postgres_url, sent)
     assert list(folder.iterdir()) == []
+
+
+def test_deep_facets_of_what_went_there_are_made_of_records_alone(make, proxy, postgres_url, tmp_path):
+    """Their spans are gone by then; what policies learn of them counts all the same."""
+    policies = tmp_path / "policies.toml"
+    policies.write_text(
+        '[[ast]]\nname = "all"\nalways = true\n[[judge]]\nname = "new"\nwhen.first.agent = 1000\nalways = true\n'
+    )
+    with ModelEndpoint(lambda _: Reply(VOTE)).serving() as judge:
+        asking = {"JUDGE_URL": judge.url, "JUDGE_MODEL": "stub", "JUDGE_VOTES": "1"}
+        with make(proxy.url(postgres_url), SAMPLING=str(policies), **asking) as processor:
+            sent = fill(processor, proxy)
+            in_files = processor.status().fallback.tasks
+            proxy.refuse(False)
+            processor.wait_for(lambda status: not (status.fallback.batches or status.place.sealed_batches))
+            processor.wait_for(lambda status: not status.analysis.pending)
+            processor.database_url = postgres_url
+            rows = processor.rows(
+                "SELECT facet, status, reason, count(*)::int AS tasks FROM deep_samples GROUP BY 1, 2, 3"
+            )
+            made = {(row["facet"], row["status"], row["reason"]): row["tasks"] for row in rows}
+            assert made[("ast", "empty", "input_gone")] == in_files > 0
+            assert made[("judge", "complete", None)] == len(sent)
+            assert sum(made.values()) == processor.terms("deep samples")["stored"] == 2 * len(sent)
+            processor.assert_balanced()
+    with Environment(tmp_path / "data" / "journal", 1 << 20) as environment:
+        commit = GroupCommit(environment)
+        commit.start()
+        state = commit.submit(state_of).result()
+        commit.stop()
+    assert set(state.seen.values()) == {len(sent)}, "the agent and the tool of every task"
 
 
 def test_kills_between_lose_nothing_and_store_nothing_twice(make, proxy, postgres_url):
