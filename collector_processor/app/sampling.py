@@ -10,7 +10,7 @@ from typing import NamedTuple
 from collector_processor.app.access import opened
 from collector_processor.config import Settings
 from collector_processor.errors import ConfigError
-from collector_processor.model.sampling import Facet, Spent
+from collector_processor.model.sampling import Facet
 from collector_processor.sample import (
     Policy,
     SamplingConfig,
@@ -56,13 +56,7 @@ def simulate(settings: Settings, config: SamplingConfig, *, since: datetime) -> 
 
     async def work(url: str) -> Simulation:
         async with Database(url, application_name="otel-benchmark sampling") as database:
-            sizes = await records.sample_sizes(database, since=since)
-            measured = {
-                facet: Spent(size.samples, size.bytes, config.costs[facet].calls * size.samples)
-                for facet in Facet
-                if (size := sizes.get(facet)) is not None
-            }
-            simulation = Simulation(config, measured)
+            simulation = Simulation(config, await records.sample_sizes(database, since=since))
             async for page in records.shown(database, since=since):
                 simulation.add(page)
             return simulation

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
 from collector_processor.errors import StoreError
 from collector_processor.model.record import BenchmarkDataPoint, decode_point
+from collector_processor.model.sampling import Facet, Spent
 from collector_processor.store.database import Database
 from collector_processor.store.statements import statement
 
 _PAGE: Final = 500
 """Records that are in memory at once."""
 _PAGE_SECONDS: Final = 600.0
-
-
-class Sizes(NamedTuple):
-    """How many deep samples there are of a facet, and their bytes as stored."""
-
-    samples: int
-    bytes: int
 
 
 async def exportable(
@@ -39,11 +33,11 @@ async def shown(database: Database, *, since: datetime) -> AsyncIterator[list[Be
         yield page
 
 
-async def sample_sizes(database: Database, *, since: datetime) -> dict[str, Sizes]:
-    """Return facet → how large its stored samples are. Raises StoreError."""
+async def sample_sizes(database: Database, *, since: datetime) -> dict[Facet, Spent]:
+    """Return facet → what its stored samples took. Raises StoreError."""
     async with database.reading(timeout_seconds=_PAGE_SECONDS) as connection:
         rows = await (await connection.execute(statement("sample_sizes"), {"since": since})).fetchall()
-    return {row["facet"]: Sizes(row["samples"], int(row["bytes"])) for row in rows}
+    return {Facet(row["facet"]): Spent(row["samples"], int(row["bytes"]), int(row["calls"])) for row in rows}
 
 
 async def _pages(database: Database, name: str, asked: Mapping[str, Any]) -> AsyncIterator[list[BenchmarkDataPoint]]:

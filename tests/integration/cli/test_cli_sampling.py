@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from pathlib import Path
 
 import psycopg
@@ -11,6 +10,9 @@ import pytest
 from support.command import Run
 from support.facts import batch, closed, execution, many, whole
 from support.store import id_of, opened
+
+from collector_processor.model.samples import Sample, SampleReason, SampleStatus
+from collector_processor.model.sampling import Facet
 
 SINCE = "2026-11-22T00:00Z"
 POLICIES = """
@@ -30,7 +32,7 @@ always = true
 
 @pytest.fixture
 def stored(run: Run, postgres_url: str) -> None:
-    """Four records that succeeded, one that failed, and a deep sample of 4 kB beside an empty one."""
+    """Four records that succeeded, one that failed; deep samples: one of 4 kB, one empty, one that was shed."""
     run("database", "migrate")
     failed = whole(9, task_id="t-9")
     failed = type(failed)(task=failed.task, executions=(execution(9, task_id="t-9", success=False),))
@@ -40,13 +42,20 @@ def stored(run: Run, postgres_url: str) -> None:
             await store.apply(batch(*many(4), closed(failed)))
 
     asyncio.run(store())
-    row = "INSERT INTO benchmark_data.deep_samples (id, timestamp, facet, inclusion_probability, policy, content)"
+    samples = [
+        Sample(Facet.AST, "ast/1", SampleStatus.COMPLETE, content=b'{"nodes": "%s"}' % (b"x" * 3987)),
+        Sample(Facet.AST, "ast/1", SampleStatus.EMPTY, SampleReason.NO_INPUT),
+        Sample(Facet.AST, "ast", SampleStatus.SHED, SampleReason.BUDGET),
+    ]
+    row = (
+        "INSERT INTO benchmark_data.deep_samples"
+        " (id, timestamp, facet, inclusion_probability, policy, content, status, bytes, calls)"
+        " SELECT id, timestamp, 'ast', 1, 'was', %s, %s, %s, %s FROM benchmark_data.points WHERE id = %s"
+    )
     with psycopg.connect(postgres_url) as connection:
-        for trace, content in ((1, f'{{"nodes": "{random.Random(1).randbytes(2000).hex()}"}}'), (2, "{}")):
-            connection.execute(
-                f"{row} SELECT id, timestamp, 'ast', 1, 'was', %s FROM benchmark_data.points WHERE id = %s",
-                (content, id_of(trace)),
-            )
+        for trace, sample in enumerate(samples, 1):
+            size = len(sample.content)
+            connection.execute(row, (sample.content.decode(), sample.status, size, sample.calls, id_of(trace)))
 
 
 def test_what_policies_would_have_kept_by_stratum(run: Run, stored: None, tmp_path: Path) -> None:
@@ -61,7 +70,7 @@ def test_what_policies_would_have_kept_by_stratum(run: Run, stored: None, tmp_pa
     assert succeeded["facets"]["judge"] == {"kept": 4, "expected": 4.0, "shed": 0, "kept_when_stored": 0}
     assert failed["facets"]["ast"]["kept"] == 1
     assert succeeded["facets"]["ast"]["kept"] == succeeded["facets"]["conversation"]["kept"] == 0
-    assert 4000 < failed["bytes"] - 10_000 < 4100, "a judgement as the policies take it, the AST as stored ones are"
+    assert failed["bytes"] == 10_000 + 2001, "a judgement as the policies take it, the AST as stored ones are"
     assert (told["all"]["tasks"], told["all"]["touched"], told["all"]["calls"]) == (5, 5, 5)
 
 

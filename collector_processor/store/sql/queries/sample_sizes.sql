@@ -1,5 +1,5 @@
--- How many deep samples with a content there are of each facet, and how large they are as stored.
-SELECT facet, count(*) AS samples, sum(pg_column_size(content)) AS bytes
+-- How many deep samples of each facet were made, and what they took. What was shed took nothing.
+SELECT facet, count(*) AS samples, sum(bytes) AS bytes, sum(calls) AS calls
 FROM benchmark.deep_samples
-WHERE timestamp >= %(since)s AND content <> '{}'::jsonb
+WHERE timestamp >= %(since)s AND status <> 'shed'
 GROUP BY facet;
