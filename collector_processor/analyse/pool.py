@@ -23,6 +23,10 @@ log = get_logger(__name__)
 
 START_SECONDS: Final = 60.0
 """How long a process may take to be ready; less than two as a rule."""
+UNACCOUNTED: Final = frozenset(
+    {SampleReason.TIMED_OUT, SampleReason.CRASHED, SampleReason.OUT_OF_MEMORY, SampleReason.TOO_LARGE}
+)
+"""Reasons of a sample that may not know of the requests that were made for it."""
 FRAME_BYTES: Final = 64 * 1024
 """What a sample may be longer than its content."""
 
@@ -101,8 +105,7 @@ class Pool:
         used = 0
         try:
             sample = await self._run(msgspec.structs.replace(work, calls=granted), self._limits.model_seconds)
-            unknown = sample.reason in {SampleReason.TIMED_OUT, SampleReason.CRASHED}
-            used = granted if unknown else sample.calls
+            used = granted if sample.reason in UNACCOUNTED else sample.calls
         finally:
             budget.give_back(granted - used, at)
         return sample
