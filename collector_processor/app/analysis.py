@@ -96,8 +96,7 @@ class Analysing:
                         self._mine.add(number)
                         tasks.create_task(self._do(number, analysis))
                 after = page[-1][0] if page else 0
-                if not page:
-                    await asyncio.sleep(LOOK_SECONDS)
+                await asyncio.sleep(0 if page else LOOK_SECONDS)
 
     async def _do(self, number: int, analysis: Analysis) -> None:
         try:
