@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from support.lifecycle import MS, T0, evaluation, execution, model_call, task, tool_call
+from support.logs import evaluated
 from support.model_endpoint import VOTE, ModelEndpoint, Reply
 from support.processor import Own, Processor, own, wait_for_end, wait_until
 
@@ -172,6 +173,43 @@ def test_who_is_erased_is_erased_from_what_waits_for_its_analysis(
         processor.wait_for(lambda status: status.analysis and not status.analysis.pending)
         assert {row["task_id"] for row in processor.rows("SELECT task_id FROM deep_samples")}.isdisjoint({mine.task_id})
         assert processor.terms("deep samples")["erased"] == 4
+        processor.assert_balanced()
+
+
+def test_a_late_evaluation_adds_facets_and_raises_weights(
+    new_processor: Start, policies: Callable[[str], str], judge: Judge
+) -> None:
+    """What needs the spans is empty by then, what needs the record alone is not; nothing that was kept is made anew."""
+    low = "when.evaluation.overallScore.below = 0.5\nalways = true\n"
+    document = '[[reflection]]\nname = "nearly all"\nprobability = 0.999999999\n'
+    document += "".join(f'[[{facet}]]\nname = "low"\n{low}' for facet in ("ast", "judge", "reflection"))
+    judge.free.set()
+    with new_processor(SAMPLING=policies(document), **judge.settings) as processor:
+        mine = store(processor, *whole()[:-1])
+        query = "SELECT facet, status, reason, policy, inclusion_probability AS p FROM deep_samples ORDER BY facet"
+        processor.wait_for(lambda status: status.analysis and not status.analysis.pending)
+        (row,) = processor.rows(query)
+        assert tuple(row.values()) == ("reflection", "complete", None, "nearly all", 0.999999999)
+        processor.send_logs(evaluated(0.2, trace_id=mine.trace_id))
+        processor.flush()
+        processor.wait_for(lambda status: status.analysis and not status.analysis.pending)
+        assert [tuple(row.values()) for row in processor.rows(query)] == [
+            ("ast", "empty", "input_gone", "low", 1.0),
+            ("judge", "complete", None, "low", 1.0),
+            ("reflection", "complete", None, "nearly all", 1.0),
+        ]
+        record = processor.record(mine.task_id)
+        assert record["revision"] == 2
+        assert {each["facet"]: each["inclusionProbability"] for each in record["sampling"]["facets"]} == dict.fromkeys(
+            ("ast", "judge", "reflection"), 1.0
+        )
+        (judged,) = processor.rows("SELECT judge_score, evaluator_score FROM judge_disagreements")
+        assert tuple(judged.values()) == (0.8, 0.2)
+        processor.send_logs(evaluated(0.9, trace_id=mine.trace_id, at=5000))
+        processor.flush()
+        assert len(processor.rows(query)) == 3, "what was kept stays"
+        assert len(processor.record(mine.task_id)["sampling"]["facets"]) == 3
+        assert processor.terms("deep samples")["stored"] == 3
         processor.assert_balanced()
 
 
