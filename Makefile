@@ -19,7 +19,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CODE := otel_benchmark collector_processor tests
 
-.PHONY: help demo demo-jaeger test servers check audit bench lock clean
+.PHONY: help demo demo-jaeger test crash fuzz servers check audit bench lock clean
 
 help: ## these words
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -32,6 +32,16 @@ demo-jaeger: $(READY) ## the same, and one of its traces in a Jaeger (JAEGER=/pa
 
 test: $(READY) ## run all tests; those of a server that isn't there are skipped
 	$(BIN)/python -m pytest -n auto --maxprocesses=8 --dist=loadfile $(TESTS)
+
+crash: export KILLS ?= 1000
+crash: export POWER_CUTS ?= 2000
+crash: $(READY) ## kill the processor (KILLS=1000) and cut the power (POWER_CUTS=2000), then account for every span
+	$(BIN)/python -m pytest -n 3 --dist=loadfile tests/crash
+
+fuzz: $(READY) ## fuzz all that reads others' bytes (FUZZ=traces: one of it; FUZZ_SECONDS=60 each); atheris comes first
+	@$(BIN)/python -m pip install --quiet --upgrade --target .fuzz/lib "atheris>=2.3" \
+	  || { echo "fuzz: SKIPPED, atheris has no wheel for $$($(BIN)/python --version) on this machine" >&2; exit 0; }; \
+	  PYTHONPATH=tests:.fuzz/lib $(BIN)/python -m fuzzing $(FUZZ)
 
 servers: $(READY) ## make the real servers that tests talk to (SERVERS=jaeger: one of them), once
 	PYTHONPATH=tests $(BIN)/python -m servers $(SERVERS)
@@ -54,7 +64,7 @@ lock: ## pin anew what development uses, from pyproject.toml's bounds
 	@mv constraints.txt.new constraints.txt
 
 clean: ## remove everything that was built
-	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* .fuzz build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find $(CODE) -name __pycache__ -prune -exec rm -rf {} +
 
 # Made anew when the project's needs or the pinned versions change, so that it never holds what nobody asked for.
