@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from support.postgres import temporary_database, throwaway_server
 
 from collector_processor.store.embedded import EmbeddedServer
@@ -16,6 +17,10 @@ pytest_plugins = ["servers.fixtures"]
 # gRPC's fork handlers abort a child that is forked while a server or channel of its own is busy; tests start programs.
 # It reads this when it is imported, which is after this file.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
+
+# A busy machine says nothing about properties.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 # What a shell starts in the background ignores Ctrl-C, and so do its children; tests interrupt programs.
 signal.signal(signal.SIGINT, signal.default_int_handler)

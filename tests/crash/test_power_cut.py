@@ -27,6 +27,8 @@ from collector_processor.journal.environment import Environment
 CUTS = int(os.environ.get("POWER_CUTS", "48"))
 TESTS = Path(__file__).resolve().parents[1]
 
+pytestmark = pytest.mark.timeout(120 + 2 * CUTS)
+
 
 class Known(NamedTuple):
     """What the process had said at one moment of the recording."""

@@ -7,15 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from hypothesis import HealthCheck, settings
 
 from collector_processor.model.facts import Agent
 from collector_processor.model.record import BenchmarkDataPoint, FacetSampling, Outcome
 from collector_processor.sample import SamplingConfig, read_document
 from support.facts import execution, revise, task, whole
-
-UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""For properties: a busy machine says nothing about them."""
 
 _OUTCOMES = {
     Outcome.SUCCESS: {"success": True, "partial_success": False},

@@ -25,7 +25,6 @@ from support.lifecycle import (
     task,
     tool_call,
 )
-from support.sampled import UNTIMED
 
 from collector_processor.forward.allowed import EVENTS, MAX_TEXT, RESOURCE, SPAN
 from collector_processor.forward.redact import (
@@ -282,7 +281,6 @@ _VALUES = st.recursive(
 _ATTRIBUTES = st.dictionaries(st.sampled_from([*SPAN, *STAYS, a.TENANT_ID]) | st.text(), _VALUES, max_size=8)
 
 
-@UNTIMED
 @given(_ATTRIBUTES, st.text(), _ATTRIBUTES)
 def test_a_copy_is_its_own_copy(attributes, name, in_event):
     """Redacting twice changes nothing but the counts of what stayed; so nothing escapes by being copied."""

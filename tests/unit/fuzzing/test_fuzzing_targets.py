@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import pytest
 from fuzzing.targets import TARGETS
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-
-SPOILT = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 
 
 @st.composite
@@ -28,7 +26,7 @@ def test_good_inputs_are_read(name):
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_spoilt_inputs_are_read_or_refused(name):
-    @SPOILT
+    @settings(max_examples=150)
     @given(spoilt(TARGETS[name].seeds) | st.binary(max_size=200))
     def run(data: bytes) -> None:
         TARGETS[name].run(data)

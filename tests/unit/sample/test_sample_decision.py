@@ -9,7 +9,7 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.sampled import UNTIMED, config, copies, identity, kept_before, record
+from support.sampled import config, copies, identity, kept_before, record
 
 from collector_processor.model.record import FacetSampling, Outcome, point_id
 from collector_processor.model.sampling import Facet, SamplingState
@@ -75,7 +75,6 @@ def test_simple_tasks_have_no_conversation():
     assert not any(Facet.CONVERSATION in sampler.decide(each).added for each in copies(record(), range(2000)))
 
 
-@UNTIMED
 @given(st.integers(0, 2**128 - 1), SHARES, SHARES)
 def test_facets_are_nested_by_their_probabilities(number: int, small: float, large: float):
     small, large = sorted((small, large))
@@ -84,7 +83,6 @@ def test_facets_are_nested_by_their_probabilities(number: int, small: float, lar
     assert Facet.AST not in added or Facet.JUDGE in added
 
 
-@UNTIMED
 @given(st.integers(0, 2**128 - 1), st.text(min_size=1))
 def test_the_draw_is_a_number_of_56_bits_and_always_the_same(number: int, seed: str):
     drawn = Draw(seed)(identity(number))
@@ -156,7 +154,6 @@ def test_a_new_outcome_may_add_a_sample():
     assert again.kept == (FacetSampling("ast", 1.0, "all"), FacetSampling("judge", 0.5, "failures"))
 
 
-@UNTIMED
 @given(st.integers(0, 10_000), st.lists(SHARES, min_size=1, max_size=6))
 def test_over_any_revisions_it_is_kept_where_the_draw_is_below_the_largest_and_that_is_what_is_recorded(
     number: int, thresholds: list[float]

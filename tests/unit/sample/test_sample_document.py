@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.sampled import UNTIMED, config
+from support.sampled import config
 
 from collector_processor.errors import ConfigError
 from collector_processor.model.sampling import Facet, Spent
@@ -164,7 +164,6 @@ RULES = st.one_of(
 NAMES = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=20)
 
 
-@UNTIMED
 @given(st.lists(st.tuples(st.sampled_from(Facet), NAMES, CONDITIONS, RULES), unique_by=lambda each: each[:2]), NAMES)
 def test_what_is_written_is_read_the_same(policies: list[tuple[Facet, str, Any, Any]], seed: str):
     lines = [f"seed = {toml(seed)}"]
@@ -195,7 +194,6 @@ _ANYTHING = st.recursive(
 )
 
 
-@UNTIMED
 @given(st.dictionaries(st.sampled_from([*Facet, "cap", "cost", "seed", "window_minutes", "when"]), _ANYTHING))
 def test_any_document_is_read_or_refused_in_our_own_words(document: dict[str, Any]):
     text = "\n".join(f"{key} = {toml(value)}" for key, value in document.items())

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.sampled import UNTIMED, config
+from support.sampled import config
 
 from collector_processor.model.sampling import (
     MAX_SEEN,
@@ -135,7 +135,6 @@ KEPT = st.dictionaries(st.sampled_from(Facet), st.integers(1, 9))
 TALLIES = st.lists(st.builds(Tally, st.integers(0, 9), KEPT, KEYS, COUNTS, COUNTS, SPENT), max_size=6)
 
 
-@UNTIMED
 @given(TALLIES, st.randoms())
 def test_tallies_add_up_in_any_order_and_portions(tallies: list[Tally], random):
     shuffled = random.sample(tallies, len(tallies))
@@ -146,7 +145,6 @@ def test_tallies_add_up_in_any_order_and_portions(tallies: list[Tally], random):
     assert over(*shuffled[cut:], memory=part).state == one.state
 
 
-@UNTIMED
 @given(TALLIES)
 def test_memory_survives_being_written_and_read(tallies: list[Tally]):
     memory = over(*tallies)
@@ -158,7 +156,6 @@ def test_memory_survives_being_written_and_read(tallies: list[Tally]):
 # -- Hard cap ----------------------------------------------------------------------------------------------
 
 
-@UNTIMED
 @given(st.integers(0, 5), st.lists(st.integers(0, 30 * 60), max_size=60))
 def test_no_hour_has_more_analyses_than_the_cap(cap: int, waits: list[int]):
     now, admitted, times = START, Admitted(), []
