@@ -130,6 +130,8 @@ def serve(folder: Path, **settings: str) -> Iterator[Running]:
         "COLLECTOR_PROCESSOR_OTLP_HTTP": "127.0.0.1:0",
         "COLLECTOR_PROCESSOR_ADMIN": "127.0.0.1:0",
         "COLLECTOR_PROCESSOR_FLUSH_RECORDS": "1000",
+        # A flush waits for all that was sent.
+        "COLLECTOR_PROCESSOR_DRAIN_TIMEOUT": "10m",
         "COLLECTOR_PROCESSOR_LOG_LEVEL": "warning",
         **{f"COLLECTOR_PROCESSOR_{name}": value for name, value in settings.items()},
     }
