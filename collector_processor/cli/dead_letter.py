@@ -34,7 +34,7 @@ def add_to(commands: Commands) -> None:
 
     discard = group.add("discard", "delete tasks for good")
     discard.add_argument("ids", metavar="ID", nargs="+", help="the letters' ids")
-    discard.add_argument("--reason", default="", help="why; it stands in the processor's log")
+    discard.add_argument("--reason", default="", help="why; it stands in the processor's log, redacted")
     add_author(discard)
     add_formats(discard)
     discard.set_defaults(run=_discard)
@@ -83,9 +83,11 @@ def _retry(options: argparse.Namespace) -> int:
 
 def _discard(options: argparse.Namespace) -> int:
     from collector_processor.app.dead_letters import carry_out
+    from collector_processor.app.privacy import written_reason
 
-    who = {"author": author_of(options), "reason": options.reason}
-    done: dict[str, int] = carry_out(load_settings(options), "discard_dead_letters", ids=options.ids, **who)
+    settings = load_settings(options)
+    who = {"author": author_of(options), "reason": written_reason(settings, options.reason)}
+    done: dict[str, int] = carry_out(settings, "discard_dead_letters", ids=options.ids, **who)
     if options.json:
         print_json(done)
     else:

@@ -34,11 +34,11 @@ _ONE_TOO_MANY: Final = (
     psycopg.DataError,
     psycopg.IntegrityError,
     psycopg.errors.ProgramLimitExceeded,
+    # TimescaleDB decompresses only so many rows a statement: fewer at a time go through. A single record that is too
+    # much must not keep the others waiting until a person has raised the limit.
+    psycopg.errors.ConfigurationLimitExceeded,
 )
-"""Errors that one record causes. Halving finds it."""
-
-_TOO_MANY: Final = (psycopg.errors.ConfigurationLimitExceeded,)
-"""TimescaleDB decompresses only so many rows a statement: fewer at a time go through."""
+"""Errors that one record causes, or several together. Halving finds it."""
 
 _SWEEP_PAGE: Final = 500
 _LISTED: Final = ("refused", "undecodable_spans", "analyses", "sampling")
@@ -137,9 +137,6 @@ class PostgresStore:
         except _ONE_TOO_MANY as error:
             if len(items) == 1:
                 return Tally(refused=[refusal(items[0], _reason(error))])
-        except _TOO_MANY:
-            if len(items) == 1:
-                raise
         middle = len(items) // 2
         tally = await self._store(connection, items[:middle], rules)
         tally.add(await self._store(connection, items[middle:], rules))
@@ -154,7 +151,7 @@ class PostgresStore:
                 if moved.joined:
                     await move(connection, "join", moved)
                 return moved.joined
-        except (*_ONE_TOO_MANY, *_TOO_MANY):
+        except _ONE_TOO_MANY:
             if len(strays) == 1:
                 return 0
         middle = len(strays) // 2
