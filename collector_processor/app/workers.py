@@ -164,7 +164,8 @@ class WorkerPool:
         spilling = self._fallback.wanted and (not self._is_open or time.monotonic() < self._try_at)
         if not (self._is_open or spilling):
             return None
-        if held is None and not spilling and not (self._imported_last and self._waiting) and not self._outage.down:
+        behind = bool(self._waiting) and (self._imported_last or self._outage.down)
+        if held is None and not spilling and not behind:  # where nothing else waits, an import tries whether it is back
             request = self._fallback.next()
             if request is not None:
                 self._imported_last = True
@@ -207,10 +208,9 @@ class WorkerPool:
         while True:
             began = time.monotonic()
             try:
-                await self._serve(slot)
-                continue
-            except (EOFError, ConnectionError):
-                problem = "a worker process ended unexpectedly"
+                problem = await self._serve(slot)
+                if problem is None:
+                    continue
                 if await self._judge(slot, problem):
                     pause = FIRST_PAUSE
             except StartError as error:
@@ -226,17 +226,21 @@ class WorkerPool:
             await asyncio.sleep(pause)
             pause = min(pause * 2, LAST_PAUSE)
 
-    async def _serve(self, slot: str) -> None:
-        """Feed one process for as long as its settings hold."""
+    async def _serve(self, slot: str) -> str | None:
+        """Feed one process for as long as its settings hold; returns why it ended before that."""
         # A process takes a second to start, which it may do before the database is there, but not to be told the URL.
         while not (self._begin(slot).database_url or self._fallback.wanted):
             async with self._news:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._news.wait(), LOOK_SECONDS)
         begin = self._begin(slot)
-        async with started(begin) as process:
-            while self._begin(slot) == begin:
-                await self._turn(slot, process)
+        try:
+            async with started(begin) as process:
+                while self._begin(slot) == begin:
+                    await self._turn(slot, process)
+        except (EOFError, ConnectionError):
+            return "a worker process ended unexpectedly"
+        return None
 
     async def _turn(self, slot: str, process: WorkerProcess) -> None:
         request = await self._next(slot)
@@ -280,6 +284,7 @@ class WorkerPool:
                     await self._fallback.take_back(reply)
                 self._acquit(reply.batch_id)
             case OrphansJoined(count):
+                del self._tries[slot]
                 if count:
                     log.info("orphans found their task", count=count)
             case Up() | Failed():
