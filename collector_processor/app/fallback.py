@@ -122,7 +122,7 @@ class Fallback:
                 now=self._front.now,
             )
             kept = await self._front.run(spill)
-            if kept is not None and kept.places:
+            if kept is not None:
                 self._rows[prepared.batch_id] = kept
             self.problem = None
             await self._measure()
@@ -235,11 +235,12 @@ class Fallback:
         self._erasing = True
         try:
             await self._idle.wait()  # what a worker has in hand must not be stored after it was looked for
+            # Letters first: who retries one meanwhile makes it a line again.
+            gone, of_letters = await self._withdraw_letters(mine, dry=dry)
             lines, spans, tasks = await self._withdraw_lines(mine, dry=dry)
         finally:
             self._erasing = False
         await self._tidy()
-        gone, of_letters = await self._withdraw_letters(mine, dry=dry)
         return lines, spans, gone, tasks + of_letters
 
     async def _withdraw_lines(self, mine: Mine, *, dry: bool) -> tuple[int, int, list[SpanKey]]:

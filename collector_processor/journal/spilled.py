@@ -44,7 +44,7 @@ def spilled(view: View) -> list[tuple[UUID, Spilled]]:
 def spill(
     transaction: Transaction, batch_id: UUID, row: Spilled, left: Applied, *, graveyard: Graveyard, now: int
 ) -> Spilled | None:
-    """Let a batch leave the journal, whose lines are durable. None where it had left before.
+    """Let a batch leave the journal, whose lines are durable. None where it had left before, or had no line.
 
     `left` says what is in no line: refused tasks become dead letters, undecodable spans are kept.
     Raises DeadLettersFullError: nothing has changed.
@@ -55,6 +55,8 @@ def spill(
     counters = transaction.counters
     handed_over, repeated = counters.handed_over, counters.tasks_repeated
     transaction.complete(batch_id, left, graveyard, now)
+    if not row.places:
+        return None
     spans, tasks = counters.handed_over - handed_over, counters.tasks_repeated - repeated
     counters.handed_over -= spans
     counters.tasks_repeated -= tasks
