@@ -18,7 +18,7 @@ from support.postgres import reachable_folder, throwaway_hold
 from support.processor import Own, Processor, own
 from support.proxy import Proxy
 
-NO_FALLBACK = {"FALLBACK_AT": "1"}
+NO_FALLBACK = {"FALLBACK_AT": "1", "SERVICE_SHARE": "1"}
 
 
 def whole() -> Own:
