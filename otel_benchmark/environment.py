@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -39,9 +40,13 @@ TENANT_KEY: Final = PREFIX + "TENANT_KEY"
 ENDPOINT: Final = PREFIX + "ENDPOINT"
 HEADERS: Final = PREFIX + "HEADERS"
 PROTOCOL: Final = PREFIX + "PROTOCOL"
+QUEUE_BYTES: Final = PREFIX + "QUEUE_BYTES"
 
 PROTOCOLS: Final = ("grpc", "http/protobuf")
-_KNOWN: Final = frozenset({*TARGETS.values(), MAPPING, TENANT_KEY, ENDPOINT, HEADERS, PROTOCOL})
+_KNOWN: Final = frozenset({*TARGETS.values(), MAPPING, TENANT_KEY, ENDPOINT, HEADERS, PROTOCOL, QUEUE_BYTES})
+_UNITS: Final[Mapping[str, int]] = MappingProxyType({"": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30})
+_DEFAULT_QUEUE_BYTES: Final = 64 << 20
+_LEAST_QUEUE_BYTES: Final = 1 << 20
 _CONTENT_ON: Final = frozenset({"true", "1", "span_only", "span_and_event"})
 _CONTENT_OFF: Final = frozenset({"", "false", "0", "no_content", "event_only"})
 
@@ -69,6 +74,7 @@ class Settings:
     endpoint: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     protocol: str = "http/protobuf"
+    queue_bytes: int = _DEFAULT_QUEUE_BYTES
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -85,6 +91,7 @@ class Settings:
             endpoint=endpoint,
             headers=_headers(environ.get(HEADERS, "")),
             protocol=_protocol(environ.get(PROTOCOL, "").strip().lower(), endpoint),
+            queue_bytes=_queue_bytes(environ.get(QUEUE_BYTES, "").strip()),
         )
 
 
@@ -132,6 +139,12 @@ def _endpoint(text: str) -> str | None:
     return text
 
 
+def without_credentials(url: str) -> str:
+    """Return a URL as it may be logged."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
 def _headers(text: str) -> dict[str, str]:
     headers: dict[str, str] = {}
     for pair in text.split(","):
@@ -152,3 +165,14 @@ def _protocol(text: str, endpoint: str | None) -> str:
     if text:
         logger.warning("%s=%s is not known (%s)", PROTOCOL, text, ", ".join(PROTOCOLS))
     return "grpc" if endpoint and urlsplit(endpoint).port == 4317 else "http/protobuf"
+
+
+def _queue_bytes(text: str) -> int:
+    if not text:
+        return _DEFAULT_QUEUE_BYTES
+    found = re.fullmatch(r"([0-9]+) *(|[KMG]iB)", text, re.ASCII | re.IGNORECASE)
+    size = int(found[1]) * _UNITS[found[2].lower()] if found else 0
+    if size < _LEAST_QUEUE_BYTES:
+        logger.warning("%s=%s is no size of 1MiB or more, such as 256MiB; 64MiB is taken", QUEUE_BYTES, text)
+        return _DEFAULT_QUEUE_BYTES
+    return size

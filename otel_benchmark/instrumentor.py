@@ -1,7 +1,8 @@
 """BenchmarkInstrumentor: what `opentelemetry-instrument` loads, configured by environment variables alone.
 
-It wraps the callables that the environment names, lets the context follow into threads and thread pools, and sends
-to the processor as well where the application's own exporter goes elsewhere. It never raises: an instrumentor that
+It wraps the callables that the environment names, lets the context follow into threads and thread pools, flushes
+what children of multiprocessing have recorded, and sends to the processor as well where the application's own exporter
+goes elsewhere. It never raises: an instrumentor that
 does stops all those after it.
 """
 
@@ -14,14 +15,15 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import trace
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]  # upstream's module is untyped
 
-from otel_benchmark.environment import ENDPOINT, Settings
+from otel_benchmark.children import flush_children
+from otel_benchmark.environment import ENDPOINT, Settings, without_credentials
 from otel_benchmark.runtime import RUNTIME
 from otel_benchmark.targets import Targets
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from otel_benchmark.export import PrioritySpanProcessor
+    from otel_benchmark.export.processor import PrioritySpanProcessor
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +47,7 @@ class BenchmarkInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # upstream
             RUNTIME.resolve()
             self._follow_threads()
             self._export(settings, provider or trace.get_tracer_provider())
+            flush_children(provider or trace.get_tracer_provider(), self._processor)
             self._targets = Targets(settings.targets)
             self._targets.install()
         except Exception:
@@ -78,7 +81,16 @@ class BenchmarkInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # upstream
         if not hasattr(provider, "add_span_processor"):
             logger.warning("%s: no OpenTelemetry SDK is configured, nothing is sent to %s", ENDPOINT, settings.endpoint)
             return
-        from otel_benchmark.export import PrioritySpanProcessor, otlp_exporter  # noqa: PLC0415 - needs the SDK
+        # Needs the SDK.
+        from otel_benchmark.export.metrics import observe  # noqa: PLC0415
+        from otel_benchmark.export.otlp import otlp_sender  # noqa: PLC0415
+        from otel_benchmark.export.processor import PrioritySpanProcessor  # noqa: PLC0415
 
-        self._processor = PrioritySpanProcessor(lambda: otlp_exporter(settings))
+        self._processor = PrioritySpanProcessor(
+            otlp_sender(settings),
+            settings.queue_bytes,
+            receiver=without_credentials(settings.endpoint),
+            forks=settings.protocol != "grpc",
+        )
         provider.add_span_processor(self._processor)
+        observe(self._processor)

@@ -7,9 +7,10 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,8 @@ class Receiver:
     url: str
     spans: list[Received] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    status: int = 200
+    """What an HTTP receiver answers; it keeps nothing of what it refuses."""
 
     def take(self, request: ExportTraceServiceRequest, headers: dict[str, str]) -> None:
         self.headers.append(headers)
@@ -96,11 +99,12 @@ def http_receiver() -> Iterator[Callable[[], Receiver]]:
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
                 assert self.path == "/v1/traces"
-                receiver.take(
-                    ExportTraceServiceRequest.FromString(body), {k.lower(): v for k, v in self.headers.items()}
-                )
+                if receiver.status == HTTPStatus.OK:
+                    receiver.take(
+                        ExportTraceServiceRequest.FromString(body), {k.lower(): v for k, v in self.headers.items()}
+                    )
                 reply = ExportTraceServiceResponse().SerializeToString()
-                self.send_response(200)
+                self.send_response(receiver.status)
                 self.send_header("Content-Type", "application/x-protobuf")
                 self.send_header("Content-Length", str(len(reply)))
                 self.end_headers()
@@ -141,16 +145,21 @@ def grpc_receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def instrumented(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs `opentelemetry-instrument python …` with the arbiter in its path and exactly these variables."""
+    """Runs `opentelemetry-instrument python …` with the arbiter in its path and exactly these variables.
 
-    def run(*command: str, check: bool = True, **environ: str) -> subprocess.CompletedProcess[str]:
+    Each of `steps` is called when the application has printed a line, and then gives it a line to read.
+    """
+
+    def run(
+        *command: str, check: bool = True, steps: Sequence[Callable[[], object]] = (), **environ: str
+    ) -> subprocess.CompletedProcess[str]:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "PYTHON"))}
         inherited["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{inherited.get('PATH', '')}"
-        finished = subprocess.run(
+        with subprocess.Popen(
             ["opentelemetry-instrument", sys.executable, *command],
             env={
                 **inherited,
-                "PYTHONPATH": str(HERE),
+                "PYTHONPATH": os.pathsep.join(map(str, (HERE, HERE.parents[1]))),
                 "OTEL_SERVICE_NAME": "arbiter",
                 "OTEL_TRACES_EXPORTER": "none",
                 "OTEL_METRICS_EXPORTER": "none",
@@ -159,12 +168,24 @@ def instrumented(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[st
                 **environ,
             },
             cwd=tmp_path,
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=90,
-            check=False,
-        )
-        assert not check or finished.returncode == 0, finished.stderr
-        return finished
+        ) as process:
+            try:
+                assert process.stdout is not None
+                assert process.stdin is not None
+                for step in steps:
+                    assert process.stdout.readline() == "?\n"
+                    step()
+                    process.stdin.write("\n")
+                    process.stdin.flush()
+                stdout, stderr = process.communicate(timeout=90)
+            except BaseException:
+                process.kill()
+                raise
+        assert not check or process.returncode == 0, stderr
+        return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
 
     return run

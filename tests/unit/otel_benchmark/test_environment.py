@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_benchmark.attributes import Kind, tenant_hash
-from otel_benchmark.environment import Settings, Target
+from otel_benchmark.environment import Settings, Target, without_credentials
 
 
 def test_an_empty_environment_is_the_default():
@@ -27,6 +27,7 @@ def test_everything_is_read():
             "OTEL_BENCHMARK_ENDPOINT": "https://benchmark.internal:4318",
             "OTEL_BENCHMARK_HEADERS": "authorization=Bearer%20x%3D,X-Team = a",
             "OTEL_BENCHMARK_PROTOCOL": "grpc",
+            "OTEL_BENCHMARK_QUEUE_BYTES": "256MiB",
             "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "SPAN_AND_EVENT",
         }
     )
@@ -43,6 +44,7 @@ def test_everything_is_read():
     assert settings.endpoint == "https://benchmark.internal:4318"
     assert settings.headers == {"authorization": "Bearer x=", "x-team": "a"}
     assert settings.protocol == "grpc"
+    assert settings.queue_bytes == 256 << 20
     assert settings.capture_content
 
 
@@ -62,6 +64,9 @@ def test_secrets_are_not_in_the_repr():
         ("OTEL_BENCHMARK_ENDPOINT", "ftp://host", "endpoint"),
         ("OTEL_BENCHMARK_HEADERS", "secret-without-name", "headers"),
         ("OTEL_BENCHMARK_PROTOCOL", "http/json", "protocol"),
+        ("OTEL_BENCHMARK_QUEUE_BYTES", "much", "queue_bytes"),
+        ("OTEL_BENCHMARK_QUEUE_BYTES", "1000", "queue_bytes"),
+        ("OTEL_BENCHMARK_QUEUE_BYTES", "64MB", "queue_bytes"),
         ("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "yes please", "capture_content"),
         ("OTEL_BENCHMARK_TASKS", "app:f", "targets"),
     ],
@@ -82,7 +87,18 @@ def test_the_protocol_follows_the_port(endpoint, protocol):
     assert Settings.from_environ({"OTEL_BENCHMARK_ENDPOINT": endpoint}).protocol == protocol
 
 
-_NAMES = ["OTEL_BENCHMARK_" + name for name in ("TASK", "MAPPING", "ENDPOINT", "HEADERS", "PROTOCOL", "TENANT_KEY")]
+_NAMES = [
+    "OTEL_BENCHMARK_" + name
+    for name in ("TASK", "MAPPING", "ENDPOINT", "HEADERS", "PROTOCOL", "QUEUE_BYTES", "TENANT_KEY")
+]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [("http://h:4318", "http://h:4318"), ("https://ada:secret@h:4318/base", "https://h:4318/base")],
+)
+def test_a_url_is_logged_without_its_credentials(url, shown):
+    assert without_credentials(url) == shown
 
 
 @given(st.dictionaries(st.sampled_from(_NAMES), st.text()))

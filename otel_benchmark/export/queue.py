@@ -1,0 +1,135 @@
+"""The spans that wait to be sent: bounded in bytes, lifecycle spans before foreign ones."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from sys import getsizeof
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from otel_benchmark.attributes import SCOPE_NAME, Kind
+from otel_benchmark.export.drops import Drops, Reason, Sort
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from opentelemetry.sdk.trace import ReadableSpan
+
+BATCH_SPANS: Final = 512
+BATCH_BYTES: Final = 4 << 20
+"""What one request may hold, estimated as below: in protobuf that is about 1 MiB of usual spans."""
+
+_WORDS: Final = frozenset(kind.value for kind in Kind)
+_SPAN_BYTES, _EVENT_BYTES, _ATTRIBUTE_BYTES = 2700, 700, 100
+
+
+class Waiting(NamedTuple):
+    """A span in the queue, with the bytes of memory that it is estimated to take."""
+
+    span: ReadableSpan
+    sort: Sort
+    size: int
+
+
+class SpanQueue:
+    """Takes ended spans in from any thread, and gives them out in batches.
+
+    When it is full a lifecycle span takes the place of the oldest foreign ones; a foreign span is dropped, and a
+    lifecycle span only where lifecycle spans alone fill the queue. A batch that was taken counts until `done`.
+    """
+
+    def __init__(self, capacity: int, drops: Drops) -> None:
+        self.capacity = capacity
+        self.bytes = 0
+        self._drops = drops
+        self._lifecycle: deque[Waiting] = deque()
+        self._foreign: deque[Waiting] = deque()
+        self._foreign_bytes = 0
+        # Reentrant, since any line may start the garbage collector, which may end a span of an abandoned generator.
+        self._lock = threading.RLock()
+
+    def __len__(self) -> int:
+        return len(self._lifecycle) + len(self._foreign)
+
+    def put(self, span: ReadableSpan) -> None:
+        """Take a span in, or count what is dropped instead."""
+        sort = sort_of(span)
+        waiting = Waiting(span, sort, estimate(span))
+        with self._lock:
+            room = self.capacity - self.bytes
+            if waiting.size > room and (sort is Sort.FOREIGN or waiting.size > room + self._foreign_bytes):
+                self._drops.add(Reason.QUEUE_FULL, sort)
+                return
+            while self._foreign and self.bytes + waiting.size > self.capacity:
+                self._forget_foreign(self._foreign.popleft())
+                self._drops.add(Reason.QUEUE_FULL, Sort.FOREIGN)
+            self._append(waiting)
+
+    def _append(self, waiting: Waiting) -> None:
+        self.bytes += waiting.size
+        if waiting.sort is Sort.LIFECYCLE:
+            self._lifecycle.append(waiting)
+        else:
+            self._foreign.append(waiting)
+            self._foreign_bytes += waiting.size
+
+    def _forget_foreign(self, waiting: Waiting) -> None:
+        self.bytes -= waiting.size
+        self._foreign_bytes -= waiting.size
+
+    def take(self) -> list[Waiting]:
+        """Return the next batch, at least one span where any waits; end it by `done` or `put_back`."""
+        batch: list[Waiting] = []
+        size = 0
+        with self._lock:
+            while len(batch) < BATCH_SPANS and (source := self._lifecycle or self._foreign):
+                size += source[0].size
+                if batch and size > BATCH_BYTES:
+                    break
+                waiting = source.popleft()
+                if waiting.sort is Sort.FOREIGN:
+                    self._foreign_bytes -= waiting.size
+                batch.append(waiting)
+        return batch
+
+    def done(self, batch: Sequence[Waiting]) -> None:
+        """Free the room of a batch that was taken."""
+        with self._lock:
+            self.bytes -= sum(waiting.size for waiting in batch)
+
+    def put_back(self, batch: Sequence[Waiting]) -> None:
+        """Set a batch that was taken before those that wait."""
+        with self._lock:
+            for waiting in reversed(batch):
+                if waiting.sort is Sort.LIFECYCLE:
+                    self._lifecycle.appendleft(waiting)
+                else:
+                    self._foreign.appendleft(waiting)
+                    self._foreign_bytes += waiting.size
+
+
+def sort_of(span: ReadableSpan) -> Sort:
+    """Tell a lifecycle span, ours or another emitter's, from a foreign one."""
+    scope = span.instrumentation_scope
+    ours = (scope is not None and scope.name == SCOPE_NAME) or span.name.partition(" ")[0] in _WORDS
+    return Sort.LIFECYCLE if ours else Sort.FOREIGN
+
+
+def estimate(span: ReadableSpan) -> int:
+    """Return the bytes of memory that an ended span takes, within about a quarter."""
+    size = _SPAN_BYTES + _content(span.attributes)
+    for event in span.events:
+        size += _EVENT_BYTES + _content(event.attributes)
+    return size
+
+
+def _content(attributes: Any) -> int:
+    if not attributes:
+        return 0
+    # A copy's values come at once, those of the SDK's attributes one by one under a lock.
+    values = attributes.copy().values()
+    size = _ATTRIBUTE_BYTES * len(values) + sum(map(getsizeof, values))
+    for value in values:
+        if type(value) is tuple:
+            size += sum(map(getsizeof, value))
+    return size

@@ -1,0 +1,51 @@
+"""What the queue asks of a way to send: a batch goes out, an answer comes back."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from opentelemetry.sdk.trace import ReadableSpan
+
+
+class Verdict(Enum):
+    """What a receiver did with a request."""
+
+    TAKEN = auto()
+    LATER = auto()
+    TOO_LARGE = auto()
+    NEVER = auto()
+
+
+class Answer(NamedTuple):
+    """A receiver's verdict, its reason in words, and how many spans of a request that was taken it left out."""
+
+    verdict: Verdict
+    reason: str = ""
+    rejected: int = 0
+
+
+class Sender(Protocol):
+    """Sends batches of spans; `close` aborts what is under way."""
+
+    def send(self, spans: Sequence[ReadableSpan]) -> Answer:
+        """Send a batch; never raises."""
+        ...
+
+    def close(self) -> None:
+        """End the connection; batches are refused from now on."""
+        ...
+
+
+class NoSender:
+    """Takes the place of gRPC in a child that was forked after its parent had sent: used there, it aborts or hangs."""
+
+    def send(self, _spans: Sequence[ReadableSpan]) -> Answer:
+        """Refuse, and say what helps."""
+        return Answer(Verdict.NEVER, "gRPC can't be used after a fork: set OTEL_BENCHMARK_PROTOCOL=http/protobuf")
+
+    def close(self) -> None:
+        """Nothing to close."""

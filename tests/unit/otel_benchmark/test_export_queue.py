@@ -1,0 +1,127 @@
+"""The queue in front of the export: bounded in bytes, lifecycle spans before foreign ones."""
+
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanContext, TraceFlags
+
+from otel_benchmark.export.drops import Drops, Reason, Sort
+from otel_benchmark.export.queue import BATCH_BYTES, BATCH_SPANS, SpanQueue, estimate, sort_of
+
+OURS, THEIRS = InstrumentationScope("otel_benchmark"), InstrumentationScope("requests")
+
+
+def span(name: str, *, scope: InstrumentationScope = THEIRS, **attributes: object) -> ReadableSpan:
+    context = SpanContext(1, 2, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+    return ReadableSpan(name, context, attributes=attributes, instrumentation_scope=scope)
+
+
+SIZE = estimate(span("task"))
+
+
+def emptied(queue: SpanQueue) -> list[str]:
+    names: list[str] = []
+    while batch := queue.take():
+        names += [waiting.span.name for waiting in batch]
+        queue.done(batch)
+    return names
+
+
+@pytest.mark.parametrize(
+    ("ended", "sort"),
+    [
+        (span("anything", scope=OURS), Sort.LIFECYCLE),
+        (span("task research"), Sort.LIFECYCLE),
+        (span("evaluate"), Sort.LIFECYCLE),
+        (span("taskmaster run"), Sort.FOREIGN),
+        (span("GET /task"), Sort.FOREIGN),
+    ],
+    ids=lambda value: value.name if isinstance(value, ReadableSpan) else value,
+)
+def test_what_is_a_lifecycle_span(ended, sort):
+    assert sort_of(ended) is sort
+
+
+@given(st.lists(st.booleans(), max_size=60), st.integers(min_value=1, max_value=20))
+def test_foreign_spans_never_displace_lifecycle_spans(kinds, capacity):
+    drops = Drops("x")
+    queue = SpanQueue(capacity * SIZE, drops)
+    for number, lifecycle in enumerate(kinds):
+        queue.put(span(f"task {number}" if lifecycle else f"GET {number}"))
+        assert queue.bytes <= queue.capacity
+    waiting = len(queue)
+    names = emptied(queue)
+    lifecycle_names = [f"task {number}" for number, lifecycle in enumerate(kinds) if lifecycle]
+    assert [name for name in names if name.startswith("task")] == lifecycle_names[:capacity]
+    assert waiting == len(names) == min(capacity, len(kinds))
+    assert drops.dropped.total() == len(kinds) - len(names)
+    assert drops.dropped[Reason.QUEUE_FULL, Sort.LIFECYCLE] == max(0, len(lifecycle_names) - capacity)
+    assert queue.bytes == 0
+
+
+def test_a_large_lifecycle_span_displaces_as_many_foreign_ones_as_it_needs():
+    drops = Drops("x")
+    queue = SpanQueue(10 * SIZE, drops)
+    for number in range(10):
+        queue.put(span(f"GET {number}"))
+    queue.put(span("task large", text="x" * (3 * SIZE)))
+    assert emptied(queue) == ["task large", "GET 5", "GET 6", "GET 7", "GET 8", "GET 9"]
+    assert drops.dropped[Reason.QUEUE_FULL, Sort.FOREIGN] == 5
+
+
+def test_a_span_that_has_no_room_even_then_displaces_none():
+    drops = Drops("x")
+    queue = SpanQueue(10 * SIZE, drops)
+    queue.put(span("GET"))
+    queue.put(span("task larger than the queue", text="x" * (20 * SIZE)))
+    assert emptied(queue) == ["GET"]
+    assert drops.dropped[Reason.QUEUE_FULL, Sort.LIFECYCLE] == 1
+
+
+def test_a_batch_is_bounded_in_spans_and_bytes_but_never_empty():
+    queue = SpanQueue(1 << 40, Drops("x"))
+    for _ in range(BATCH_SPANS + 1):
+        queue.put(span("task"))
+    assert [len(queue.take()), len(queue.take()), len(queue.take())] == [BATCH_SPANS, 1, 0]
+    for _ in range(2):
+        queue.put(span("task", text="x" * BATCH_BYTES))
+    assert [len(queue.take()), len(queue.take()), len(queue.take())] == [1, 1, 0]
+
+
+def test_what_is_under_way_counts_until_it_is_done_and_can_come_back():
+    queue = SpanQueue(3 * SIZE, Drops("x"))
+    for name in ("GET 0", "task 0", "GET 1"):
+        queue.put(span(name))
+    batch = queue.take()
+    assert (queue.bytes, len(queue)) == (3 * SIZE, 0)
+    queue.put(span("task 1"))  # nothing that waits could make room
+    queue.put_back(batch)
+    queue.put(span("task 2"))
+    assert emptied(queue) == ["task 0", "task 2", "GET 1"]
+    assert queue.bytes == 0
+
+
+@pytest.mark.parametrize(("attributes", "length"), [(0, 0), (5, 20), (17, 20), (40, 20), (1, 20_000)])
+def test_the_estimate_is_near_what_a_span_takes(attributes, length):
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("x")
+    made = 200
+
+    def make(count: int) -> list[ReadableSpan]:
+        spans = []
+        for number in range(count):
+            values = {f"key.{key}": f"{number}-{key}".ljust(length, "x") for key in range(attributes)}
+            started = tracer.start_span("task", attributes=values)
+            started.end()
+            spans.append(started._readable_span())  # type: ignore[attr-defined]  # the API's type of the SDK's span
+        return spans
+
+    make(made)
+    tracemalloc.start()
+    spans = make(made)
+    measured = tracemalloc.get_traced_memory()[0] / made
+    tracemalloc.stop()
+    assert 0.75 * measured < estimate(spans[-1]) < 1.5 * measured
