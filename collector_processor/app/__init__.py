@@ -1,5 +1,7 @@
 """The composition root: the only package that knows all stages.
 
-`serve` runs the processor: `front` listens, journals and assembles in one process; `workers` starts the worker
-processes (`worker`) that convert, guard and store what the front has sealed.
+`serve` runs the processor: `listeners` let requests in, `journalling` makes them durable and seals closed tasks,
+`storing` has worker processes convert, guard and store them, `analysing` looks deeply at some, and `forwarding` sends
+traces on. `database` and `upkeep` look after what is stored, and `reporting` says how all of it is. `commands` is what
+a person does, through `control` where a processor runs.
 """

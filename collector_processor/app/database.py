@@ -8,15 +8,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
 from typing import Final, TypeVar
 
-from collector_processor.app.access import embedded_directory, lifetimes
-from collector_processor.app.outage import Outage
+from collector_processor.app.storing.outage import Outage
 from collector_processor.config import EMBEDDED, Settings, mask_url
 from collector_processor.errors import BenchmarkError, MigrationError
 from collector_processor.store.embedded import EmbeddedServer
 from collector_processor.store.inspection import check
 from collector_processor.store.migrations import migrate
+from collector_processor.store.tiers import Lifetimes
 from collector_processor.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -24,6 +26,19 @@ T = TypeVar("T")
 
 FIRST_PAUSE: Final = 0.5
 LAST_PAUSE: Final = 5.0
+
+
+def embedded_directory(settings: Settings) -> Path:
+    """Where the embedded server keeps its cluster."""
+    return settings.data_dir / "database"
+
+
+def lifetimes(settings: Settings) -> Lifetimes:
+    """How long what is kept in which form."""
+    seconds = (settings.chunk_interval, settings.compress_after, settings.retain_records, settings.retain_statistics)
+    chunk, *ages = (None if each is None else timedelta(seconds=each) for each in seconds)
+    assert chunk is not None
+    return Lifetimes(chunk, *ages)
 
 
 class DatabaseKeeper:

@@ -7,7 +7,7 @@ import resource
 from collections.abc import Callable
 from typing import Final
 
-from collector_processor.app.admin import Health, admin_app
+from collector_processor.app.reporting.admin import Health, admin_app
 from collector_processor.config import PREFIX, Address, Settings
 from collector_processor.model.stages import Intake
 from collector_processor.receive.access import Access

@@ -8,18 +8,47 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Final
+from pathlib import Path
+from typing import Final, NamedTuple
 
 import msgspec
 
+from collector_processor.config import Settings
+from collector_processor.errors import ConfigError
 from collector_processor.journal.transaction import Transaction
 from collector_processor.model.record import BenchmarkDataPoint
 from collector_processor.model.sampling import Admitted, Facet, SamplingMemory, SamplingState, Tally
 from collector_processor.model.stages import Choose, Chosen
-from collector_processor.sample import Sampler, SamplingConfig, admit, advance, total
+from collector_processor.sample import Sampler, SamplingConfig, admit, advance, default_document, read_document, total
 from collector_processor.sample import with_decision as decided
 
 _NOTE: Final = "sampling"
+
+
+class Document(NamedTuple):
+    """Policies as they were written, what they are called, and what was read of them."""
+
+    text: str
+    name: str
+    config: SamplingConfig
+
+
+def document_of(settings: Settings, file: Path | None = None) -> Document:
+    """Read the policies of a file; without one those in force: the setting's, else the ones that come along.
+
+    Raises ConfigError.
+    """
+    file = file or settings.sampling
+    if file is None:
+        text, name = default_document(), "the default policies"
+    else:
+        name = str(file)
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
+            raise ConfigError(f"{name} can't be read: {reason}") from None
+    return Document(text, name, read_document(text, name))
 
 
 def possible(config: SamplingConfig, *, judging: bool) -> SamplingConfig:

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from collector_processor.app.pipeline import gate_settings
-from collector_processor.app.status import Off
+from collector_processor.app.reporting.status import Off
+from collector_processor.app.storing.pipeline import gate_settings
 from collector_processor.config import Settings
 from collector_processor.config.values import show_duration
 from collector_processor.model.facts import Baseline

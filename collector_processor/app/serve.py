@@ -19,27 +19,28 @@ from typing import Any, Final
 import msgspec
 import uvloop
 
-from collector_processor.app.analysis import Analysing
+from collector_processor.app.analysing.analysis import Analysing
+from collector_processor.app.commands.dead_letters import DeadLetters
+from collector_processor.app.commands.erasing import Kind, subject_of
+from collector_processor.app.commands.erasing import withdraw as withdraw_all
 from collector_processor.app.control import ControlServer
 from collector_processor.app.database import DatabaseKeeper
-from collector_processor.app.dead_letters import DeadLetters
-from collector_processor.app.desk import BatchDesk
-from collector_processor.app.erasing import Kind, subject_of
-from collector_processor.app.erasing import withdraw as withdraw_all
-from collector_processor.app.fallback import Fallback
-from collector_processor.app.forwarding import Forwarding, protocol_of
-from collector_processor.app.front import Front, Waiting
-from collector_processor.app.halts import Halts
+from collector_processor.app.forwarding.process import Forwarding, protocol_of
+from collector_processor.app.journalling.front import Front
+from collector_processor.app.journalling.halts import Halts
+from collector_processor.app.journalling.sealing import Waiting
 from collector_processor.app.listeners import Listeners, raise_file_limit
 from collector_processor.app.memory import collect_seldom
-from collector_processor.app.monitor import Monitor
-from collector_processor.app.outage import Outage
-from collector_processor.app.pipeline import fold_settings, gate_settings
+from collector_processor.app.policies import document_of
 from collector_processor.app.privacy import privacy_keys
 from collector_processor.app.protocol import Begin, BeginForwarding
-from collector_processor.app.sampling import document_of
+from collector_processor.app.reporting.monitor import Monitor
+from collector_processor.app.storing.desk import BatchDesk
+from collector_processor.app.storing.fallback import Fallback
+from collector_processor.app.storing.outage import Outage
+from collector_processor.app.storing.pipeline import fold_settings, gate_settings
+from collector_processor.app.storing.pool import WorkerPool
 from collector_processor.app.upkeep import Upkeep
-from collector_processor.app.workers import WorkerPool
 from collector_processor.config import EMBEDDED, PREFIX, Settings
 from collector_processor.errors import ConfigError, ControlError, MigrationError
 from collector_processor.model.stages import Keep

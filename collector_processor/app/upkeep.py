@@ -11,8 +11,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from collector_processor.app.access import lifetimes
-from collector_processor.app.database import DatabaseKeeper
+from collector_processor.app.database import DatabaseKeeper, lifetimes
 from collector_processor.app.quality import QualityKeeper
 from collector_processor.config import Settings
 from collector_processor.errors import BenchmarkError

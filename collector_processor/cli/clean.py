@@ -17,7 +17,7 @@ from collector_processor.cli.configuration import load_settings
 from collector_processor.cli.output import say
 
 if TYPE_CHECKING:
-    from collector_processor.app.access import Cleaned
+    from collector_processor.app.commands.access import Cleaned
     from collector_processor.train import Action
 
 _PLACE: Final = re.compile(r"\[\d+\]")
@@ -66,7 +66,7 @@ class _Summary:
 
 
 def _clean(options: argparse.Namespace) -> int:
-    from collector_processor.app import access
+    from collector_processor.app.commands import access
     from collector_processor.model.record import encode_point
 
     settings = load_settings(options)

@@ -56,7 +56,7 @@ def _show(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     from collector_processor.app.listeners import access_of
-    from collector_processor.app.sampling import document_of
+    from collector_processor.app.policies import document_of
 
     try:
         settings = _load(options).settings

@@ -26,7 +26,7 @@ def add_to(commands: Commands) -> None:
 
 
 def _url(options: argparse.Namespace) -> int:
-    from collector_processor.app import access
+    from collector_processor.app.commands import access
 
     settings = load_settings(options)
     url = access.running_url(settings)
@@ -38,7 +38,7 @@ def _url(options: argparse.Namespace) -> int:
 
 
 def _migrate(options: argparse.Namespace) -> int:
-    from collector_processor.app import access
+    from collector_processor.app.commands import access
 
     settings = load_settings(options)
     with access.opened(settings) as url:
@@ -51,7 +51,7 @@ def _migrate(options: argparse.Namespace) -> int:
 
 
 def _maintain(options: argparse.Namespace) -> int:
-    from collector_processor.app import access
+    from collector_processor.app.commands import access
 
     settings = load_settings(options)
     with access.opened(settings) as url:
@@ -65,7 +65,7 @@ def _maintain(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from collector_processor.app import access
+    from collector_processor.app.commands import access
 
     with access.opened(load_settings(options)) as url:
         found = access.check(url)

@@ -41,7 +41,7 @@ def add_to(commands: Commands) -> None:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from collector_processor.app.dead_letters import carry_out
+    from collector_processor.app.commands.dead_letters import carry_out
 
     letters: list[dict[str, Any]] = carry_out(load_settings(options), "dead_letters", limit=options.limit)
     if options.json:
@@ -52,8 +52,8 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from collector_processor.app.dead_letters import carry_out
-    from collector_processor.app.shown_spans import shown
+    from collector_processor.app.commands.dead_letters import carry_out
+    from collector_processor.app.commands.shown_spans import shown
 
     settings = load_settings(options)
     opened = carry_out(settings, "dead_letter", id=options.id)
@@ -71,7 +71,7 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _retry(options: argparse.Namespace) -> int:
-    from collector_processor.app.dead_letters import carry_out
+    from collector_processor.app.commands.dead_letters import carry_out
 
     done: dict[str, int] = carry_out(load_settings(options), "retry_dead_letters", ids=options.ids)
     if options.json:
@@ -82,7 +82,7 @@ def _retry(options: argparse.Namespace) -> int:
 
 
 def _discard(options: argparse.Namespace) -> int:
-    from collector_processor.app.dead_letters import carry_out
+    from collector_processor.app.commands.dead_letters import carry_out
     from collector_processor.app.privacy import written_reason
 
     settings = load_settings(options)

@@ -18,7 +18,7 @@ from collector_processor.cli.selection import add_filters, is_filtered, print_re
 from collector_processor.errors import BenchmarkError
 
 if TYPE_CHECKING:
-    from collector_processor.app.access import Quarantine, Quarantined
+    from collector_processor.app.commands.access import Quarantine, Quarantined
     from collector_processor.model.record import BenchmarkDataPoint
 
 
@@ -116,7 +116,7 @@ def _decide(
     who = {"author": author_of(options), "reason": options.reason}
 
     async def decide_all(quarantine: Quarantine) -> list[_Outcome]:
-        from collector_processor.app.deciding import Decisions
+        from collector_processor.app.commands.deciding import Decisions
 
         decisions = Decisions(quarantine, load_settings(options))
         outcomes = []

@@ -31,7 +31,7 @@ def add_to(commands: Commands) -> None:
 def _erase(options: argparse.Namespace) -> int:
     import msgspec
 
-    from collector_processor.app import erasing
+    from collector_processor.app.commands import erasing
 
     kind = next(kind for kind in erasing.Kind if getattr(options, kind) is not None)
     order = erasing.Order(kind, getattr(options, kind), author_of(options), options.reason, options.dry_run)

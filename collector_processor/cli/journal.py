@@ -11,7 +11,7 @@ from collector_processor.cli.configuration import load_settings
 from collector_processor.cli.output import add_formats, print_json, say
 
 if TYPE_CHECKING:
-    from collector_processor.app.salvage import Checked
+    from collector_processor.app.commands.salvage import Checked
 
 
 def add_to(commands: Commands) -> None:
@@ -30,7 +30,7 @@ def add_to(commands: Commands) -> None:
 def _check(options: argparse.Namespace) -> int:
     import msgspec
 
-    from collector_processor.app.salvage import check
+    from collector_processor.app.commands.salvage import check
 
     checked = check(load_settings(options))
     if options.json:
@@ -63,7 +63,7 @@ def _lines(checked: Checked) -> list[str]:
 def _export(options: argparse.Namespace) -> int:
     import msgspec
 
-    from collector_processor.app.salvage import export
+    from collector_processor.app.commands.salvage import export
 
     done = export(load_settings(options), options.folder)
     if options.json:

@@ -12,7 +12,7 @@ from collector_processor.cli.configuration import load_settings
 from collector_processor.cli.output import add_formats, print_json, print_rows
 
 if TYPE_CHECKING:
-    from collector_processor.app.status import Halted
+    from collector_processor.app.reporting.status import Halted
 
 _HALTED: Final = ("source", "since", "id", "found", "bytes", "max_bytes", "hours_to_full")
 
@@ -45,7 +45,7 @@ def _age(text: str) -> timedelta:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from collector_processor.app import scanning
+    from collector_processor.app.commands import scanning
 
     settings = load_settings(options)
     halts = scanning.halts(settings)
@@ -63,7 +63,7 @@ def _room(held: Halted | None) -> tuple[int | None, int | None, float | None]:
 
 
 def _resume(options: argparse.Namespace) -> int:
-    from collector_processor.app import scanning
+    from collector_processor.app.commands import scanning
 
     scanning.resume(load_settings(options), options.source, author=author_of(options), reason=options.reason)
     print(f"{options.source} goes on")
@@ -71,7 +71,7 @@ def _resume(options: argparse.Namespace) -> int:
 
 
 def _scan(options: argparse.Namespace) -> int:
-    from collector_processor.app import scanning
+    from collector_processor.app.commands import scanning
 
     since = datetime.now(UTC) - options.since if options.since else None
     scanned = scanning.scan(load_settings(options), since=since, limit=options.limit)

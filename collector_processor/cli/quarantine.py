@@ -13,7 +13,7 @@ from collector_processor.cli.output import add_formats, print_json, print_rows, 
 from collector_processor.cli.selection import add_filters, add_id, print_records, review, selection_of
 
 if TYPE_CHECKING:
-    from collector_processor.app.access import Decision, Quarantine
+    from collector_processor.app.commands.access import Decision, Quarantine
     from collector_processor.model.record import BenchmarkDataPoint
 
 

@@ -12,7 +12,8 @@ from collector_processor.cli.configuration import load_settings
 from collector_processor.cli.output import add_formats, print_json, print_table, say
 
 if TYPE_CHECKING:
-    from collector_processor.app.sampling import Document, Policy, Simulated, Simulation
+    from collector_processor.app.commands.sampling import Policy, Simulated, Simulation
+    from collector_processor.app.policies import Document
 
 
 _STRATUM: Final = ("agent_id", "task_type", "outcome")
@@ -40,9 +41,9 @@ def add_to(commands: Commands) -> None:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from collector_processor.app import sampling
+    from collector_processor.app.policies import document_of
 
-    document = sampling.document_of(load_settings(options))
+    document = document_of(load_settings(options))
     if options.json:
         print_json(_plain(document))
     else:
@@ -68,10 +69,11 @@ def _plain_policy(policy: Policy) -> dict[str, Any]:
 
 
 def _simulate(options: argparse.Namespace) -> int:
-    from collector_processor.app import sampling
+    from collector_processor.app.commands import sampling
+    from collector_processor.app.policies import document_of
 
     settings = load_settings(options)
-    document = sampling.document_of(settings, options.policies)
+    document = document_of(settings, options.policies)
     simulation = sampling.simulate(settings, document.config, since=options.last)
     if options.json:
         rows = [_plain_row(row) for row in simulation.rows()]

@@ -13,7 +13,7 @@ from collector_processor.cli.configuration import load_settings
 from collector_processor.cli.output import print_rows
 
 if TYPE_CHECKING:
-    from collector_processor.app.access import Quarantine, Quarantined, Selection
+    from collector_processor.app.commands.access import Quarantine, Quarantined, Selection
     from collector_processor.model.record import State
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ def is_filtered(options: argparse.Namespace) -> bool:
 
 def selection_of(options: argparse.Namespace, *states: State) -> Selection:
     """The records of these states that ids or filters choose."""
-    from collector_processor.app.access import Selection
+    from collector_processor.app.commands.access import Selection
     from collector_processor.model.record import GateName, Severity
 
     _check(options, "gate", GateName)
@@ -57,7 +57,7 @@ def selection_of(options: argparse.Namespace, *states: State) -> Selection:
 
 def review(options: argparse.Namespace, decide: Callable[[Quarantine], Awaitable[T]]) -> T:
     """Ask or decide about records, on the configured database."""
-    from collector_processor.app import access
+    from collector_processor.app.commands import access
 
     settings = load_settings(options)
     with access.opened(settings) as url:

@@ -12,7 +12,7 @@ from collector_processor.cli.configuration import load_settings
 from collector_processor.cli.output import add_formats, print_json
 
 if TYPE_CHECKING:
-    from collector_processor.app.status import Analysis, Forward, Maintenance, Privacy, Status
+    from collector_processor.app.reporting.status import Analysis, Forward, Maintenance, Privacy, Status
 
 DEMO_TASKS: Final = 240
 _FLUSH_SECONDS: Final = 120.0
@@ -59,7 +59,7 @@ def _status(options: argparse.Namespace) -> int:
     import msgspec
 
     from collector_processor.app.control import ask
-    from collector_processor.app.status import Status
+    from collector_processor.app.reporting.status import Status
 
     answer = ask(load_settings(options).data_dir, "status")
     status = msgspec.convert(answer, Status)

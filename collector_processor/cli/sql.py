@@ -20,7 +20,7 @@ def add_to(commands: Commands) -> None:
 
 
 def _sql(options: argparse.Namespace) -> int:
-    from collector_processor.app import access
+    from collector_processor.app.commands import access
 
     settings = load_settings(options)
     with access.opened(settings) as url:

@@ -1,6 +1,7 @@
 """The local fallback: what the database can't take now, as redacted facts in JSON Lines, until it can.
 
-`lines` is the form of one task, `folder` the files. When something goes there and comes back, `app.fallback` decides.
+`lines` is the form of one task, `folder` the files. `app.storing.fallback` decides when something goes there and comes
+back.
 """
 
 from collector_processor.fallback.folder import Block, Folder

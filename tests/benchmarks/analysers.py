@@ -28,7 +28,7 @@ from support.model_endpoint import model_endpoint
 from collector_processor.analyse import Work
 from collector_processor.analyse.endpoint import Endpoint
 from collector_processor.analyse.pool import Asking, Pool
-from collector_processor.app.analyst import COMMAND
+from collector_processor.app.analysing.analyst import COMMAND
 from collector_processor.app.protocol import BeginAnalysis, encode
 from collector_processor.model.samples import Sample
 from collector_processor.model.sampling import Facet

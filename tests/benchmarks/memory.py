@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.load import requests
 
-from collector_processor.app.front import Front
+from collector_processor.app.journalling.front import Front
 from collector_processor.config import Settings
 from collector_processor.model.stages import Signal
 

@@ -71,7 +71,7 @@ class Running(NamedTuple):
         for child in self.front.children():
             with contextlib.suppress(psutil.NoSuchProcess):  # it ended since it was listed
                 if child != database:
-                    (workers if "collector_processor.app.worker" in child.cmdline() else others).append(child)
+                    (workers if "collector_processor.app.storing.worker" in child.cmdline() else others).append(child)
         return workers, others
 
     def _postgres(self) -> psutil.Process:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 from uuid import UUID
 
-from collector_processor.app.status import Status
+from collector_processor.app.reporting.status import Status
 from collector_processor.errors import BenchmarkError
 from support.processor import Processor, wait_until
 from support.steady_load import Known

@@ -15,11 +15,11 @@ from uuid import UUID
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from collector_processor.app.equations import database_spans, journal_spans, records
-from collector_processor.app.front import SECOND, Front, Waiting
-from collector_processor.app.pipeline import Pipeline
-from collector_processor.app.policies import Choosing, possible
-from collector_processor.app.sampling import document_of
+from collector_processor.app.journalling.front import Front
+from collector_processor.app.journalling.sealing import SECOND, Waiting
+from collector_processor.app.policies import Choosing, document_of, possible
+from collector_processor.app.reporting.equations import database_spans, journal_spans, records
+from collector_processor.app.storing.pipeline import Pipeline
 from collector_processor.config import Settings
 from collector_processor.convert.fold import FoldSettings
 from collector_processor.convert.union import unite
@@ -68,7 +68,7 @@ class ClockedPath:
             await self._apply(self._waiting.pop(0).id)
 
     async def _apply(self, batch_id: UUID) -> None:
-        raw = await self.front._run(lambda transaction: _read(transaction, batch_id))
+        raw = await self.front.run(lambda transaction: _read(transaction, batch_id))
         applied = await self._store.apply(self._pipeline.prepare(batch_id, raw))
         await self.front.complete(batch_id, applied)
 

@@ -41,7 +41,7 @@ POINTS: Final = {
     "before the commit of a request": Point(
         FRONT, "collector_processor.journal.transaction", "Transaction.append", after=True
     ),
-    "between append and acknowledge": Point(FRONT, "collector_processor.app.front", "Front._index"),
+    "between append and acknowledge": Point(FRONT, "collector_processor.app.journalling.front", "Front._index"),
     # From the journal into a batch.
     "before the commit of a seal": Point(
         FRONT, "collector_processor.journal.transaction", "Transaction.seal", after=True
@@ -51,7 +51,7 @@ POINTS: Final = {
         FRONT, "collector_processor.journal.commit", "GroupCommit.destroy_unused_keys", matters=lambda self: self.epochs
     ),
     # A batch's way into the database.
-    "before a batch is converted": Point(WORKER, "collector_processor.app.pipeline", "Pipeline.prepare"),
+    "before a batch is converted": Point(WORKER, "collector_processor.app.storing.pipeline", "Pipeline.prepare"),
     "between two statements of a batch": Point(WORKER, "collector_processor.store.writing", "insert_keys", after=True),
     "in COPY": Point(WORKER, "psycopg", "AsyncCopy.write_row", after=True),
     "between COPY and the end of the transaction": Point(WORKER, "collector_processor.store.postgres", "_close"),
@@ -59,7 +59,7 @@ POINTS: Final = {
         WORKER, "collector_processor.store.postgres", "PostgresStore.apply", after=True
     ),
     # Out of the journal.
-    "between COPY and checkpoint": Point(FRONT, "collector_processor.app.front", "Front.complete"),
+    "between COPY and checkpoint": Point(FRONT, "collector_processor.app.journalling.front", "Front.complete"),
     "before the commit of a checkpoint": Point(
         FRONT, "collector_processor.journal.transaction", "Transaction.complete", after=True
     ),
@@ -68,8 +68,8 @@ POINTS: Final = {
     "between the fallback and the journal": Point(
         FRONT, "collector_processor.fallback.folder", "Folder.append", after=True
     ),
-    "between an import and its answer": Point(WORKER, "collector_processor.app.fallback_work", "outcome"),
-    "between an import and the journal": Point(FRONT, "collector_processor.app.fallback", "Fallback.take_back"),
+    "between an import and its answer": Point(WORKER, "collector_processor.app.storing.fallback_work", "outcome"),
+    "between an import and the journal": Point(FRONT, "collector_processor.app.storing.fallback", "Fallback.take_back"),
     # Once in a database's life.
     "in a migration": Point(
         FRONT,
@@ -93,7 +93,7 @@ def asked_for(folder: Path, name: str) -> Path:
 
 def watch() -> None:
     """Have the points of this process looked at."""
-    if "collector_processor.app.worker" in sys.orig_argv:
+    if "collector_processor.app.storing.worker" in sys.orig_argv:
         process = WORKER
     elif sys.orig_argv[-2:] == ["collector_processor.cli", "serve"]:
         process = FRONT
@@ -105,7 +105,7 @@ def watch() -> None:
             _lay(point, asked_for(folder, name))
     if process == FRONT:
         # What is stored while its task is being stored finds it when one looks again: not a minute later, in tests.
-        import_module("collector_processor.app.workers").__dict__["JOIN_SECONDS"] = 1.0
+        import_module("collector_processor.app.storing.pool").__dict__["JOIN_SECONDS"] = 1.0
 
 
 def _lay(point: Point, asked: Path) -> None:

@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanContext, Tracer
 from prometheus_client.parser import text_string_to_metric_families
 
-from collector_processor.app.status import Status
+from collector_processor.app.reporting.status import Status
 from otel_benchmark import attributes as a
 from support.collector import Collector
 from support.lifecycle import evaluation, execution, payload, route, task, tool_call

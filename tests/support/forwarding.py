@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from collector_processor.app.status import Forward
+from collector_processor.app.reporting.status import Forward
 from otel_benchmark import attributes as a
 from support.lifecycle import T0, evaluation, execution, foreign, route, task, tool_call
 from support.processor import Own, Processor, wait_until

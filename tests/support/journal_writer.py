@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from unittest.mock import patch
 
-from collector_processor.app.front import SECOND, Front, Waiting
+from collector_processor.app.journalling.front import Front
+from collector_processor.app.journalling.sealing import SECOND, Waiting
 from collector_processor.config import Settings
 from collector_processor.journal import cipher
 from collector_processor.journal.cipher import Decryption
@@ -95,7 +96,7 @@ class Work:
         self.waiting.clear()
 
     async def _sequences(self, batch: Waiting) -> Sequence[int]:
-        sealed = await self.front._run(lambda transaction: list(transaction.sealed_batches()))
+        sealed = await self.front.run(lambda transaction: list(transaction.sealed_batches()))
         return [
             member.sequence for each in sealed if each.id == batch.id for task in each.tasks for member in task.members
         ]
@@ -135,6 +136,6 @@ async def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    with patch("collector_processor.app.front.GroupCommit", TellingCommit):
+    with patch("collector_processor.app.journalling.front.GroupCommit", TellingCommit):
         asyncio.run(main(Path(sys.argv[1])))
     os._exit(0)

@@ -12,10 +12,10 @@ WORD = "deadly-nightshade"
 _SITE = f"""
 import sys
 
-if "collector_processor.app.worker" in sys.orig_argv:
+if "collector_processor.app.storing.worker" in sys.orig_argv:
     import os
     import signal
-    from collector_processor.app.pipeline import Pipeline
+    from collector_processor.app.storing.pipeline import Pipeline
 
     prepare = Pipeline.prepare
 

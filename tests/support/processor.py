@@ -38,7 +38,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from psycopg.rows import dict_row
 
 from collector_processor.app.control import ask
-from collector_processor.app.status import Equation, Status
+from collector_processor.app.reporting.status import Equation, Status
 from otel_benchmark import attributes as names
 from support.lifecycle import payload
 from support.logs import logs_payload

@@ -13,7 +13,7 @@ from support.command import Run
 from support.lifecycle import TRACE, evaluation, execution, route, sealed, task
 from support.processor import own
 
-from collector_processor.app.pipeline import Pipeline
+from collector_processor.app.storing.pipeline import Pipeline
 from collector_processor.convert import FoldSettings, unite
 from collector_processor.guard import GateSettings, Protector
 from collector_processor.model.stages import RawTask

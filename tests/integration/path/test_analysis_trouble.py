@@ -13,9 +13,9 @@ from support.clocked import ClockedPath, clocked_path
 from support.lifecycle import RESOURCE, evaluation, execution, task
 from support.processor import select, wait_until
 
-from collector_processor.app.analysis import Analysing
+from collector_processor.app.analysing.analysis import Analysing
 from collector_processor.app.database import DatabaseKeeper
-from collector_processor.app.equations import deep_samples
+from collector_processor.app.reporting.equations import deep_samples
 from collector_processor.errors import JournalError
 from otel_benchmark import attributes as a
 

@@ -10,8 +10,7 @@ from support.embedded import server_processes
 from support.postgres import reachable_folder
 from support.processor import wait_until
 
-from collector_processor.app.access import embedded_directory
-from collector_processor.app.database import DatabaseKeeper
+from collector_processor.app.database import DatabaseKeeper, embedded_directory
 from collector_processor.config import Settings
 from collector_processor.store.embedded.locks import FileLock
 

@@ -37,7 +37,7 @@ from support.lifecycle import (
 from support.postgres import reachable_folder, throwaway_hold
 from support.processor import Own, Processor, anomalies, fact_spans, gates, own, select, wait_for_end, wait_until
 
-from collector_processor.app.admin import State
+from collector_processor.app.reporting.admin import State
 from collector_processor.store.embedded import EmbeddedServer
 from otel_benchmark import attributes as a
 

@@ -13,7 +13,7 @@ import trustme
 from support.lifecycle import payload, task
 from support.processor import Processor, own
 
-from collector_processor.app.admin import State
+from collector_processor.app.reporting.admin import State
 
 TOKEN = "a-token-that-is-long-enough"
 

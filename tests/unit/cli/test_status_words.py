@@ -7,8 +7,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from collector_processor.app.admin import Health, State
-from collector_processor.app.status import Collection, Database, Equation, Journal, Maintenance, Off, Place, Status
+from collector_processor.app.reporting.admin import Health, State
+from collector_processor.app.reporting.status import (
+    Collection,
+    Database,
+    Equation,
+    Journal,
+    Maintenance,
+    Off,
+    Place,
+    Status,
+)
 from collector_processor.cli import main
 from collector_processor.errors import ControlError
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from support.spans import Piece, request
 
-from collector_processor.app import front as fronts
-from collector_processor.app.front import SECOND, Front, Waiting
+from collector_processor.app.journalling import sealing
+from collector_processor.app.journalling.front import Front
+from collector_processor.app.journalling.sealing import SECOND, Waiting
 from collector_processor.config import Settings
 from collector_processor.forward.messages import spans_of
 from collector_processor.model.stages import Applied, Departure, Signal
@@ -82,7 +83,7 @@ def test_what_a_limit_shed_does_not_depart(tmp_path):
 
 
 def test_what_there_was_no_room_for_is_told_empty(running, monkeypatch):
-    monkeypatch.setattr(fronts, "MAX_DEPARTING_BYTES", 1)
+    monkeypatch.setattr(sealing, "MAX_DEPARTING_BYTES", 1)
     running.send(Piece(1, 90, 0, "foreign"), Piece(1, 1, 90, "task"))
     running.send(Piece(1, 91, 90, "foreign"))
     running.wait(20)

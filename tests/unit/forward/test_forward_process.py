@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from support.lifecycle import payload, route, task
 
-from collector_processor.app import forwarder
-from collector_processor.app.forwarder import Forwarder
-from collector_processor.app.front import Front, Waiting
+from collector_processor.app.forwarding import forwarder
+from collector_processor.app.forwarding.forwarder import Forwarder
+from collector_processor.app.journalling.front import Front
+from collector_processor.app.journalling.sealing import Waiting
 from collector_processor.app.protocol import (
     Account,
     BatchStored,

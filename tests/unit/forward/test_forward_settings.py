@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from collector_processor.app.forwarding import protocol_of
+from collector_processor.app.forwarding.process import protocol_of
 from collector_processor.config import Settings, load
 from collector_processor.config.sources import PREFIX
 from collector_processor.errors import ConfigError

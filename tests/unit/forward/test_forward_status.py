@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from collector_processor.app.admin import Health, State
-from collector_processor.app.status import Collection, Database, Forward, Journal, Place, Status, as_metrics
+from collector_processor.app.reporting.admin import Health, State
+from collector_processor.app.reporting.status import Collection, Database, Forward, Journal, Place, Status, as_metrics
 from collector_processor.cli import main
 from collector_processor.telemetry import snapshot
 

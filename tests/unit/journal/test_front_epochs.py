@@ -19,7 +19,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Tr
 from support.at_rest import holding
 from support.spans import Piece
 
-from collector_processor.app.front import SECOND, Front, Waiting
+from collector_processor.app.journalling.front import Front
+from collector_processor.app.journalling.sealing import SECOND, Waiting
 from collector_processor.config import Settings
 from collector_processor.errors import LostKeyError, OverloadedError
 from collector_processor.journal import cipher, kept
@@ -81,7 +82,7 @@ class Running:
         self.waiting.clear()
 
     def ask(self, question):
-        return self.loop.run_until_complete(self.front._run(question))
+        return self.loop.run_until_complete(self.front.run(question))
 
     def epochs(self) -> set[int]:
         return {int(path.name) for path in self.keys.iterdir()}

@@ -20,8 +20,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from support.spans import Piece, request
 
-from collector_processor.app.equations import deep_samples
-from collector_processor.app.front import SECOND, Front, Waiting
+from collector_processor.app.journalling.front import Front
+from collector_processor.app.journalling.sealing import SECOND, Waiting
+from collector_processor.app.reporting.equations import deep_samples
 from collector_processor.config import Settings
 from collector_processor.journal import analyses, cipher, rows
 from collector_processor.journal.format import KEPT, epoch_of
@@ -215,7 +216,7 @@ class JournalProtocol(RuleBasedStateMachine):
         }
 
     def _ask(self, question):
-        return self.loop.run_until_complete(self.front._run(question))
+        return self.loop.run_until_complete(self.front.run(question))
 
     def _places(self, transaction: Transaction) -> Counter[SpanKey]:
         """Where every span is: open in the journal, sealed and not applied, or in the database."""

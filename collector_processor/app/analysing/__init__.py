@@ -1,0 +1,1 @@
+"""Deep analysis of the tasks that were chosen: `analysis` in the front, `analyst` in processes of their own."""

@@ -1,0 +1,211 @@
+"""Batches in the fallback, in a journal's books: gone there, back, refused, damaged, put back, halved and erased."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.spans import Piece, request
+
+from collector_processor.app.journalling.front import Front
+from collector_processor.app.journalling.sealing import SECOND, Waiting
+from collector_processor.app.protocol import Import, Prepared
+from collector_processor.app.reporting.equations import journal_spans, records
+from collector_processor.app.storing.fallback import Fallback
+from collector_processor.app.storing.fallback_work import as_lines, batch_of, outcome, recover
+from collector_processor.app.storing.outage import Outage
+from collector_processor.app.storing.pipeline import Pipeline
+from collector_processor.config import Settings
+from collector_processor.convert import FoldSettings
+from collector_processor.fallback import Line, task_ids_of
+from collector_processor.guard import GateSettings, Protector
+from collector_processor.journal import letters, spilled
+from collector_processor.journal.reader import read_batch, read_task
+from collector_processor.journal.transaction import Transaction
+from collector_processor.model.stages import Applied, RawTask, Redactions, Refused, Signal
+
+WHY = "the database will not take it"
+
+
+class Running:
+    """A front under a clock in seconds, and its fallback; the test stands for worker and database."""
+
+    def __init__(self, folder: Path) -> None:
+        self.now = 1_760_000_000
+        self.loop = asyncio.new_event_loop()
+        self.settings = Settings(data_dir=folder, flush_interval=0.1)
+        self.pipeline = Pipeline(Protector(None, None), FoldSettings(), GateSettings())
+        self.begin()
+
+    def begin(self) -> None:
+        self.waiting: list[Waiting] = []
+        self.front = Front(self.settings, self.waiting.extend, lambda: self.now * SECOND)
+        self.fallback = Fallback(self.settings, self.front, Outage(3, 2.0))
+        self.run(self.front.recover())
+        self.run(self.fallback.start())
+
+    def run(self, coroutine: Any) -> Any:
+        return self.loop.run_until_complete(coroutine)
+
+    def keep(self, *numbers: int, lines: bool = True) -> Prepared:
+        """Let a batch of whole tasks go to the fallback; without `lines` all of them are refused on the way."""
+        pieces = [Piece(1, number, 99, "task", f"task-{number}") for number in numbers]
+        self.run(self.front.accept(request(pieces), Signal.TRACES))
+        for seconds in (11, 1):
+            self.now += seconds
+            self.run(self.front.tick())
+        batch = self.waiting.pop()
+
+        def read(transaction: Transaction) -> list[RawTask]:
+            sealed = read_batch(transaction.view, batch.id)
+            assert sealed is not None
+            return [read_task(transaction.view, task) for task in sealed.tasks]
+
+        tasks = self.run(self.front.run(read))
+        sealed = [task.sealed for task in tasks]
+        refused = [] if lines else [Refused(each.trace_id, each.span_id, each.spans, WHY) for each in sealed]
+        prepared = as_lines(self.pipeline.prepare(batch.id, tasks if lines else [], refused), Redactions())
+        assert self.run(self.fallback.keep(prepared))
+        return prepared
+
+    def take(self, *refused: int) -> Import:
+        """Import the next batch; the database refuses the tasks of these span numbers."""
+        request_ = self.fallback.next()
+        assert request_ is not None
+        recovered = recover(request_)
+        keys = {int.from_bytes(task.sealed.span_id, "big"): task.sealed for task in batch_of(request_, recovered).tasks}
+        applied = Applied(
+            in_points=len(keys) - len(refused),
+            accepted=len(keys) - len(refused),
+            refused=tuple(Refused(keys[number].trace_id, keys[number].span_id, 1, WHY) for number in refused),
+        )
+        self.run(self.fallback.take_back(outcome(request_.batch_id, applied, recovered)))
+        return request_
+
+    def files(self) -> list[Path]:
+        return sorted(self.fallback.folder.path.iterdir())
+
+    def letters(self) -> dict[str, Any]:
+        return dict(self.run(self.front.run(lambda transaction: list(letters.letters(transaction.view)))))
+
+    def assert_balanced(self) -> None:
+        assert journal_spans(self.front.counters).missing == 0
+        assert records(self.front.counters).missing == 0
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    running = Running(tmp_path)
+    yield running
+    running.run(running.front.stop())
+    running.loop.close()
+
+
+def test_batches_come_back_in_the_order_of_going_also_after_a_restart(running: Running) -> None:
+    kept = [running.keep(1, 2).batch_id, running.keep(3).batch_id]
+    running.assert_balanced()
+    assert running.front.counters.in_fallback == 3
+    running.run(running.front.stop())
+    running.begin()
+    assert [running.take().batch_id, running.take().batch_id] == kept
+    assert running.fallback.next() is None
+    assert (running.front.counters.in_fallback, running.front.counters.handed_over, running.files()) == (0, 3, [])
+    running.assert_balanced()
+
+
+def test_what_went_twice_is_there_once(running: Running) -> None:
+    """A crash after the journal let a batch go."""
+    prepared = running.keep(1)
+    assert running.run(running.fallback.keep(prepared))
+    running.take()
+    assert running.fallback.next() is None
+    running.assert_balanced()
+
+
+def test_a_batch_without_a_line_leaves_nothing_behind(running: Running) -> None:
+    prepared = running.keep(1, lines=False)
+    assert prepared.lines == ()
+    assert running.fallback.next() is None
+    assert running.run(running.front.run(lambda transaction: spilled.spilled(transaction.view))) == []
+    assert (running.front.counters.dead, running.front.counters.in_fallback) == (1, 0)
+    running.assert_balanced()
+
+
+def test_what_is_refused_at_import_is_a_letter_that_goes_back_as_a_line(running: Running) -> None:
+    running.keep(1, 2, 3)
+    running.take(2)
+    ((id_, letter),) = running.letters().items()
+    assert (letter.error, letter.spans, running.files()) == (WHY, 1, [])
+    assert (running.front.counters.dead, running.front.counters.tasks_dead) == (1, 1)
+    running.assert_balanced()
+    assert running.run(running.fallback.put_back(id_))
+    assert running.letters() == {}
+    running.assert_balanced()
+    again = running.take()
+    assert again.places == (1,)
+    assert (running.front.counters.dead, running.front.counters.handed_over) == (0, 3)
+    running.assert_balanced()
+
+
+def test_a_damaged_line_is_counted_and_kept_apart(running: Running) -> None:
+    running.keep(1, 2)
+    (file,) = running.files()
+    content = bytearray(file.read_bytes())
+    content[40] ^= 1
+    file.write_bytes(content)
+    running.take()
+    assert (running.front.counters.damaged, running.front.counters.tasks_damaged) == (1, 1)
+    assert running.fallback.damaged_lines == 1
+    assert [path.name for path in running.files()] == [f"damaged-{file.name}"]
+    running.assert_balanced()
+
+
+def test_a_batch_that_kills_is_halved_down_to_the_line_that_is_buried(running: Running) -> None:
+    batch = running.keep(1, 2, 3).batch_id
+    sizes = []
+    while running.run(running.fallback.halve(batch)):
+        request_ = running.fallback.next()
+        assert request_ is not None
+        running.fallback.given_up()
+        batch = request_.batch_id
+        sizes.append(len(request_.places))
+    assert sizes == [1]
+    running.run(running.fallback.bury(batch, "it kills its worker"))
+    assert [letter.error for letter in running.letters().values()] == ["it kills its worker"]
+    running.assert_balanced()
+    running.take()
+    assert running.fallback.next() is None
+    assert (running.front.counters.dead, running.front.counters.handed_over) == (1, 2)
+    running.assert_balanced()
+
+
+def test_what_is_erased_neither_comes_back_nor_is_left_in_a_file(running: Running) -> None:
+    running.keep(1, 2)
+    running.keep(3)
+    running.keep(4)
+    running.take(1)
+    running.assert_balanced()
+    (letter,) = running.letters().values()
+    assert b"task-1" in letter.line
+
+    def mine(line: Line) -> bool:
+        return bool(task_ids_of(line) & {"task-1", "task-3"})
+
+    dry = running.run(running.fallback.withdraw(mine, dry=True))
+    assert len(running.letters()) == 1
+    done = running.run(running.fallback.withdraw(mine, dry=False))
+    assert dry == done
+    assert done[:3] == (1, 1, 1)
+    assert sorted(int.from_bytes(key.span_id, "big") for key in done[3]) == [1, 3]
+    assert running.letters() == {}
+    left = b"".join(path.read_bytes() for path in running.files())
+    assert b"task-3" not in left
+    assert b"task-4" in left
+    running.assert_balanced()
+    running.take()
+    assert running.fallback.next() is None
+    assert running.front.counters.handed_over == 2
+    running.assert_balanced()
