@@ -2,58 +2,39 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
-from support.spans import Piece, request
+from support.running_front import RunningFront
+from support.spans import Piece
 
 from collector_processor.app.commands.dead_letters import DeadLetters, Letter
-from collector_processor.app.journalling.front import Front
-from collector_processor.app.journalling.sealing import SECOND, Waiting
-from collector_processor.app.reporting.equations import journal_spans, records
+from collector_processor.app.journalling.sealing import Waiting
 from collector_processor.app.storing.fallback import Fallback
 from collector_processor.app.storing.outage import Outage
 from collector_processor.app.storing.pipeline import Pipeline
-from collector_processor.config import Settings
 from collector_processor.convert import FoldSettings
 from collector_processor.errors import ControlError, DeadLettersFullError
 from collector_processor.guard import GateSettings, Protector
-from collector_processor.journal.reader import JournalReader
-from collector_processor.model.stages import Applied, RawTask, Refused, Signal
+from collector_processor.model.stages import Applied, Refused
 
 WHY = "the database will not take it"
 
 
-class Running:
-    """A front under a clock in seconds, and the letters of its journal."""
-
-    def __init__(self, folder: Path, **settings: Any) -> None:
-        self.folder = folder
-        self.now = 1_760_000_000
-        self.loop = asyncio.new_event_loop()
-        self.settings = Settings(data_dir=folder, flush_interval=0.1, **settings)
-        self.begin()
+class Running(RunningFront):
+    """A front, and the letters of its journal."""
 
     def begin(self) -> None:
-        self.waiting: list[Waiting] = []
-        self.front = Front(self.settings, self.waiting.extend, lambda: self.now * SECOND)
+        super().begin()
         self.fallback = Fallback(self.settings, self.front, Outage(3, 2.0))
         self.letters = DeadLetters(self.front, self.fallback, self.waiting.extend)
-        self.run(self.front.recover())
-
-    def run(self, coroutine):
-        return self.loop.run_until_complete(coroutine)
 
     def seal(self, *pieces: Piece) -> Waiting:
         """Send spans; when their tasks are closed and sealed, the batch."""
-        self.run(self.front.accept(request(pieces), Signal.TRACES))
-        for seconds in (11, 1):
-            self.now += seconds
-            self.run(self.front.tick())
+        self.send(*pieces)
+        self.wait(11)
         return self.waiting.pop()
 
     def bury(self, *pieces: Piece) -> list[Letter]:
@@ -62,30 +43,13 @@ class Running:
         refused = tuple(Refused(each.trace_id, each.span_id, 1, WHY) for each in pieces if each.kind == "task")
         spans = batch.spans - len(refused)
         self.run(self.front.complete(batch.id, Applied(in_points=spans, refused=refused)))
-        found: list[Letter] = self.run(self.letters.listed(100))
-        return found
-
-    def read(self, batch: Waiting) -> list[RawTask]:
-        """What a worker would read of a batch. LMDB opens a file once in a process."""
-        self.run(self.front.stop())
-        reader = JournalReader(self.front.folder)
-        read = reader.batch(batch.id)
-        reader.close()
-        self.begin()
-        assert read is not None
-        return read.tasks
-
-    def assert_balanced(self) -> None:
-        assert journal_spans(self.front.counters).missing == 0
-        assert records(self.front.counters).missing == 0
+        return self.run(self.letters.listed(100))
 
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Running]:
-    running = Running(tmp_path)
-    yield running
-    running.run(running.front.stop())
-    running.loop.close()
+    with Running.over(tmp_path) as running:
+        yield running
 
 
 def task(number: int) -> Piece:
@@ -116,7 +80,7 @@ def test_a_retry_is_a_new_seal_with_the_same_spans(running: Running) -> None:
     (batch,) = running.waiting
     running.assert_balanced()
     assert running.front.counters.sealed == 1
-    (raw,) = running.read(batch)
+    (raw,) = running.tasks()
     ((_, payload, positions),) = raw.payloads
     assert [span_ids(payload)[at] for at in positions] == [2]
     pipeline = Pipeline(Protector(None, None), FoldSettings(), GateSettings())
@@ -170,24 +134,21 @@ def test_a_letter_that_is_not_there_is_named(running: Running, id_: str) -> None
 
 
 def test_where_there_is_no_room_the_batch_stays_sealed_until_there_is(tmp_path: Path) -> None:
-    running = Running(tmp_path, journal_max_bytes=1 << 20, dead_letter_share=0.05)
-    buried = []
-    with pytest.raises(DeadLettersFullError, match="retry or discard"):  # noqa: PT012  # which one is too many
-        for number in range(1, 1000):
-            buried = running.bury(task(number))
-    assert buried
-    assert running.front.counters.sealed == 1
-    running.assert_balanced()
-    running.run(running.front.stop())
-    running.begin()
-    (batch,) = running.waiting
-    while running.front.counters.dead:
-        running.run(running.letters.discard([running.run(running.letters.listed(1))[0].id], author="a", reason="b"))
-    running.run(running.front.bury(batch.id, WHY))
-    assert (running.front.counters.sealed, running.front.counters.dead) == (0, 1)
-    running.assert_balanced()
-    running.run(running.front.stop())
-    running.loop.close()
+    with Running.over(tmp_path, journal_max_bytes=1 << 20, dead_letter_share=0.05) as running:
+        buried = []
+        with pytest.raises(DeadLettersFullError, match="retry or discard"):  # noqa: PT012  # which one is too many
+            for number in range(1, 1000):
+                buried = running.bury(task(number))
+        assert buried
+        assert running.front.counters.sealed == 1
+        running.assert_balanced()
+        running.run(running.front.stop())
+        running.begin()
+        (batch,) = running.waiting
+        while running.front.counters.dead:
+            running.run(running.letters.discard([running.run(running.letters.listed(1))[0].id], author="a", reason="b"))
+        running.run(running.front.bury(batch.id, WHY))
+        assert (running.front.counters.sealed, running.front.counters.dead) == (0, 1)
 
 
 def test_a_batch_is_halved_down_to_single_tasks(running: Running) -> None:

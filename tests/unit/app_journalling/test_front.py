@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
-from support.spans import Piece, request
+from support.running_front import RunningFront
+from support.spans import Piece
 
-from collector_processor.app.journalling.front import Front
 from collector_processor.app.journalling.sealing import (
     MAX_BATCH_BYTES,
     MAX_BATCH_SPANS,
     MAX_BATCH_TASKS,
-    SECOND,
-    Waiting,
     _batches,
 )
 from collector_processor.app.storing.pipeline import Pipeline
 from collector_processor.assemble.messages import RawTraces
-from collector_processor.config import Settings
 from collector_processor.convert import FoldSettings
 from collector_processor.guard import GateSettings, Protector
 from collector_processor.journal import analyses, kept
@@ -41,56 +37,16 @@ from collector_processor.model.stages import (
     SealedBatch,
     SealedTask,
     SealKind,
-    Signal,
 )
 
 MINUTE = 60
 JOURNAL_BYTES = 16 << 20
 
 
-class Running:
-    """A front under a clock in seconds; batches wait in `waiting` until they are completed."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.now = 1_760_000_000
-        self.loop = asyncio.new_event_loop()
-        self.begin()
-
-    def begin(self) -> None:
-        self.waiting: list[Waiting] = []
-        settings = Settings(data_dir=self.folder, flush_interval=0.1, journal_max_bytes=JOURNAL_BYTES)
-        self.front = Front(settings, self.waiting.extend, lambda: self.now * SECOND)
-        self.loop.run_until_complete(self.front.recover())
-
-    def end(self) -> None:
-        self.loop.run_until_complete(self.front.stop())
-
-    def send(self, *pieces: Piece) -> None:
-        self.loop.run_until_complete(self.front.accept(request(pieces), Signal.TRACES))
-
-    def wait(self, seconds: int) -> None:
-        """Let time pass; what was sealed then is `waiting`."""
-        for _ in range(2):  # what is closed by the first tick has waited long enough at the second
-            self.now += seconds
-            self.loop.run_until_complete(self.front.tick())
-            seconds = 1
-
-    def complete(self, applied: Applied) -> None:
-        (batch,) = self.waiting
-        self.waiting.clear()
-        self.loop.run_until_complete(self.front.complete(batch.id, applied))
-
-    def ask(self, question):
-        return self.loop.run_until_complete(self.front.run(question))
-
-
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[Running]:
-    running = Running(tmp_path)
-    yield running
-    running.end()
-    running.loop.close()
+def running(tmp_path: Path) -> Iterator[RunningFront]:
+    with RunningFront.over(tmp_path, journal_max_bytes=JOURNAL_BYTES) as running:
+        yield running
 
 
 def task(number: int, parent: int = 99) -> Piece:
@@ -108,7 +64,7 @@ def analyse(number: int) -> Due:
     return Due(task(number).trace_id, task(number).span_id, (Facet.CONVERSATION, Facet.AST))
 
 
-def test_spans_stay_for_their_analysis_over_a_restart_and_no_longer(running: Running) -> None:
+def test_spans_stay_for_their_analysis_over_a_restart_and_no_longer(running: RunningFront) -> None:
     running.send(task(1), Piece(1, 2, 1, "tool"), task(3))
     running.wait(MINUTE)
     running.complete(Applied(in_points=3, accepted=2, analyses=(analyse(1),)))
@@ -130,7 +86,7 @@ def test_spans_stay_for_their_analysis_over_a_restart_and_no_longer(running: Run
     assert left[7] == 3, "the fragments before the last one are gone"
 
 
-def test_above_its_share_of_the_journal_an_analysis_is_shed(running: Running) -> None:
+def test_above_its_share_of_the_journal_an_analysis_is_shed(running: RunningFront) -> None:
     big = Piece(1, 2, 1, "tool", "x" * (JOURNAL_BYTES // 3))
     running.send(task(1), big, task(3))
     running.wait(MINUTE)
@@ -141,7 +97,7 @@ def test_above_its_share_of_the_journal_an_analysis_is_shed(running: Running) ->
     assert len(running.ask(spans)) == 1
 
 
-def test_a_late_decision_has_no_spans(running: Running) -> None:
+def test_a_late_decision_has_no_spans(running: RunningFront) -> None:
     running.send(task(1))
     running.wait(MINUTE)
     running.complete(Applied(in_points=1, accepted=1))
@@ -154,7 +110,9 @@ def test_a_late_decision_has_no_spans(running: Running) -> None:
     assert running.front.counters.samples_void == 2
 
 
-def test_more_analyses_than_can_be_remembered_are_forgone(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_analyses_than_can_be_remembered_are_forgone(
+    running: RunningFront, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("collector_processor.journal.analyses.MAX_ROWS", 1)
     running.send(task(1), task(2))
     running.wait(MINUTE)
@@ -166,7 +124,7 @@ def test_more_analyses_than_can_be_remembered_are_forgone(running: Running, monk
 # -- A long time -----------------------------------------------------------------------------------
 
 
-def test_an_endless_trace_takes_no_memory_for_what_the_journal_has_forgotten(running: Running) -> None:
+def test_an_endless_trace_takes_no_memory_for_what_the_journal_has_forgotten(running: RunningFront) -> None:
     """Its worker loop never ends, so there is always an open span, and spans of tasks that are long stored."""
     running.send(Piece(1, 99, 100, "foreign"))
     sizes = []
@@ -182,7 +140,7 @@ def test_an_endless_trace_takes_no_memory_for_what_the_journal_has_forgotten(run
     assert running.front.counters.duplicate == 1
 
 
-def test_expiry_goes_on_where_more_is_due_than_one_transaction_takes(running: Running) -> None:
+def test_expiry_goes_on_where_more_is_due_than_one_transaction_takes(running: RunningFront) -> None:
     def leave_links(transaction: Transaction) -> None:
         for number in range(5):
             link = Link(number.to_bytes(8, "big"), bytes(8), LinkReason.FOREIGN)
@@ -237,7 +195,7 @@ def refused(piece: Piece) -> Refused:
     return Refused(piece.trace_id, piece.span_id, 1, "the database will not take it")
 
 
-def test_every_refused_orphan_of_a_trace_is_kept_and_no_other(running: Running) -> None:
+def test_every_refused_orphan_of_a_trace_is_kept_and_no_other(running: RunningFront) -> None:
     evaluations = [Piece(1, number, 0, "evaluation") for number in (1, 2, 3)]
     running.send(*evaluations)
     running.wait(11)
@@ -252,7 +210,7 @@ def test_every_refused_orphan_of_a_trace_is_kept_and_no_other(running: Running) 
     assert running.front.counters.dead == 2
 
 
-def test_undecodable_spans_do_not_fill_the_journal(running: Running) -> None:
+def test_undecodable_spans_do_not_fill_the_journal(running: RunningFront) -> None:
     room = JOURNAL_BYTES // UNDECODABLE_SHARE
     for number in range(1, 6):
         running.send(task(number, parent=0))
@@ -274,7 +232,7 @@ def damage(transaction: Transaction, sequence: int) -> None:
     transaction.changes += 1
 
 
-def test_a_damaged_task_is_refused_and_its_batch_goes_on(running: Running) -> None:
+def test_a_damaged_task_is_refused_and_its_batch_goes_on(running: RunningFront) -> None:
     running.send(task(1))
     running.send(Piece(2, 1, 0, "task"))
     running.wait(11)
@@ -296,7 +254,7 @@ def test_a_damaged_task_is_refused_and_its_batch_goes_on(running: Running) -> No
     assert (counters.dead, counters.tasks_dead, counters.handed_over, counters.sealed) == (1, 1, 1, 0)
 
 
-def test_after_a_start_a_damaged_fragment_holds_no_other_up(running: Running) -> None:
+def test_after_a_start_a_damaged_fragment_holds_no_other_up(running: RunningFront) -> None:
     for trace in (1, 2):
         running.send(Piece(trace, 1, 0, "task"))
     running.ask(lambda transaction: damage(transaction, 1))

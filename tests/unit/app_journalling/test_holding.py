@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +11,11 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, TracesData
 from support import lifecycle
 from support.lifecycle import key_values, payload, raw_task
+from support.running_front import RunningFront
 from support.spans import Piece
 
 from collector_processor.app.journalling.front import Front
-from collector_processor.app.journalling.sealing import HOLD, SECOND, Waiting
+from collector_processor.app.journalling.sealing import HOLD, SECOND
 from collector_processor.app.journalling.sources import Sources
 from collector_processor.app.journalling.subject import Subject
 from collector_processor.app.privacy import privacy_keys, protector_of
@@ -40,38 +40,18 @@ def request(service: str, *pieces: Piece) -> bytes:
     ).SerializeToString()
 
 
-class Running:
-    """A front under a clock in seconds."""
+class Running(RunningFront):
+    """Sources may be halted, and what is sealed is counted."""
 
-    def __init__(self, folder: Path) -> None:
-        self.now = 1_760_000_000
-        self.loop = asyncio.new_event_loop()
-        self.waiting: list[Waiting] = []
-        self.settings = Settings(
-            data_dir=folder,
-            flush_interval=0.1,
-            journal_max_bytes=16 << 20,
-            privacy="off",
-            privacy_halt_share=500 / (16 << 20),
-        )
-        self.front = Front(self.settings, self.waiting.extend, lambda: self.now * SECOND)
-        self.loop.run_until_complete(self.front.recover())
-
-    def end(self) -> None:
-        self.loop.run_until_complete(self.front.stop())
-        self.loop.close()
-
-    def send(self, service: str, *pieces: Piece) -> None:
-        self.loop.run_until_complete(self.front.accept(request(service, *pieces), Signal.TRACES))
+    def send_from(self, service: str, *pieces: Piece) -> None:
+        self.run(self.front.accept(request(service, *pieces), Signal.TRACES))
 
     def halt(self, sources: frozenset[str]) -> None:
-        self.loop.run_until_complete(self.front.halt(sources))
+        self.run(self.front.halt(sources))
 
     def sealed(self, seconds: int = 11) -> int:
         """Let time pass; how many tasks were sealed since the last time."""
-        for pause in (seconds, 1):
-            self.now += pause
-            self.loop.run_until_complete(self.front.tick())
+        self.wait(seconds)
         tasks = sum(batch.tasks for batch in self.waiting)
         self.waiting.clear()
         return tasks
@@ -79,9 +59,10 @@ class Running:
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Running]:
-    running = Running(tmp_path)
-    yield running
-    running.end()
+    with Running.over(
+        tmp_path, journal_max_bytes=16 << 20, privacy="off", privacy_halt_share=500 / (16 << 20)
+    ) as running:
+        yield running
 
 
 def task(trace: int) -> Piece:
@@ -90,8 +71,8 @@ def task(trace: int) -> Piece:
 
 def test_tasks_of_the_source_wait_until_it_is_resumed(running: Running) -> None:
     running.halt(LEAKY)
-    running.send("shop/leaky", task(1))
-    running.send("sound", task(2))
+    running.send_from("shop/leaky", task(1))
+    running.send_from("sound", task(2))
     assert running.sealed() == 1
     assert running.sealed(HOLD // SECOND + 1) == 0
     assert running.loop.run_until_complete(running.front.flush()) == 0
@@ -100,7 +81,7 @@ def test_tasks_of_the_source_wait_until_it_is_resumed(running: Running) -> None:
 
 
 def test_what_came_before_the_halt_waits_too(running: Running) -> None:
-    running.send("shop/leaky", task(1))
+    running.send_from("shop/leaky", task(1))
     running.halt(LEAKY)
     assert running.sealed() == 0
     assert running.front.held["shop/leaky"].bytes > 50
@@ -111,14 +92,14 @@ def test_what_came_before_the_halt_waits_too(running: Running) -> None:
 
 def test_a_trace_waits_for_any_of_its_sources(running: Running) -> None:
     running.halt(LEAKY)
-    running.send("shop/leaky", Piece(1, 2, 1, "tool"))
-    running.send("sound", task(1))
+    running.send_from("shop/leaky", Piece(1, 2, 1, "tool"))
+    running.send_from("sound", task(1))
     assert running.sealed() == 0
 
 
 def test_another_halt_keeps_the_first_and_its_count(running: Running) -> None:
     running.halt(LEAKY)
-    running.send("shop/leaky", task(1))
+    running.send_from("shop/leaky", task(1))
     assert running.sealed() == 0
     before = running.front.held["shop/leaky"].bytes
     running.halt(LEAKY | SOUND)
@@ -128,10 +109,10 @@ def test_another_halt_keeps_the_first_and_its_count(running: Running) -> None:
 
 def test_its_share_is_bounded(running: Running) -> None:
     running.halt(LEAKY)
-    running.send("shop/leaky", task(1), task(2))
+    running.send_from("shop/leaky", task(1), task(2))
     with pytest.raises(OverloadedError, match=r"shop/leaky is halted after a privacy violation.*\(500 bytes\) is full"):
-        running.send("shop/leaky", *map(task, range(3, 9)))
-    running.send("sound", task(20))
+        running.send_from("shop/leaky", *map(task, range(3, 9)))
+    running.send_from("sound", task(20))
     counters = running.front.counters
     assert counters.received == 3
     assert running.sealed() == 1
@@ -141,11 +122,11 @@ def test_its_share_is_bounded(running: Running) -> None:
 
 
 def test_the_time_to_full_is_told_by_what_comes_and_not_by_what_was_there(running: Running) -> None:
-    running.send("shop/leaky", task(1))
+    running.send_from("shop/leaky", task(1))
     running.halt(LEAKY)
     assert running.sealed() == 0
     assert running.front.held["shop/leaky"].seconds_to_full is None
-    running.send("shop/leaky", task(2))
+    running.send_from("shop/leaky", task(2))
     held = running.front.held["shop/leaky"]
     assert held.seconds_to_full is not None
     assert held.seconds_to_full >= (held.max_bytes - held.bytes) / held.bytes
@@ -153,7 +134,7 @@ def test_the_time_to_full_is_told_by_what_comes_and_not_by_what_was_there(runnin
 
 def test_what_is_erased_is_held_no_longer(running: Running) -> None:
     running.halt(LEAKY)
-    running.send("shop/leaky", Piece(1, 1, 0, "task", "t-1"))
+    running.send_from("shop/leaky", Piece(1, 1, 0, "task", "t-1"))
     assert running.sealed() == 0
     assert running.front.held["shop/leaky"].bytes > 50
     withdrawn = running.loop.run_until_complete(running.front.withdraw(Subject(Kind.TASK, "t-1"), dry=False))
@@ -164,7 +145,7 @@ def test_what_is_erased_is_held_no_longer(running: Running) -> None:
 def test_fragments_of_sound_sources_are_not_remembered_when_they_have_gone(running: Running) -> None:
     running.halt(LEAKY)
     for number in range(1, 9):
-        running.send("sound", task(number))
+        running.send_from("sound", task(number))
     assert running.sealed() == 8
     assert running.front._holding._fragments == {}
 

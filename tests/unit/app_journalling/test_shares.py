@@ -2,77 +2,52 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.lifecycle import payload
+from support.running_front import RunningFront
 from support.spans import Piece
 
-from collector_processor.app.journalling.front import Front
-from collector_processor.app.journalling.sealing import SECOND, Waiting
-from collector_processor.config import Settings
 from collector_processor.errors import OverloadedError
-from collector_processor.model.stages import Applied, Signal
+from collector_processor.model.stages import Signal
 from otel_benchmark import attributes as a
 
 SIZE = 1 << 20
 LARGE = 20_000
 
 
-class Running:
-    """A front under a clock in seconds; it may be started again."""
+class Running(RunningFront):
+    """It sends large spans of services until it is refused."""
 
-    def __init__(self, folder: Path) -> None:
-        self.now = 1_760_000_000
-        self.loop = asyncio.new_event_loop()
-        self.waiting: list[Waiting] = []
-        self.settings = Settings(data_dir=folder, flush_interval=0.1, journal_max_bytes=SIZE, service_share=0.75)
+    def __init__(self, folder: Path, **settings: Any) -> None:
         self.retry_after = 0.0
         self.numbers = iter(range(1, 10_000))
-        self.start()
+        super().__init__(folder, **settings)
 
-    def start(self) -> None:
-        self.front = Front(self.settings, self.waiting.extend, lambda: self.now * SECOND)
-        self.loop.run_until_complete(self.front.recover())
-
-    def end(self) -> None:
-        self.loop.run_until_complete(self.front.stop())
-
-    def send(self, service: str, kind: str = "task") -> None:
+    def send_from(self, service: str, kind: str = "task") -> None:
         span = Piece(next(self.numbers), 1, 0 if kind == "task" else 9, kind).message()
         span.name += " " * LARGE
         body = payload([span], resource={a.SERVICE_NAME: service})
-        self.loop.run_until_complete(self.front.accept(body, Signal.TRACES))
+        self.run(self.front.accept(body, Signal.TRACES))
 
     def fill(self, service: str, kind: str = "task") -> tuple[int, str]:
         """Send until it is refused; how many requests were taken, and what was said."""
         for taken in range(SIZE // LARGE + 1):
             try:
-                self.send(service, kind)
+                self.send_from(service, kind)
             except OverloadedError as error:
                 self.retry_after = error.retry_after
                 return taken, str(error)
         raise AssertionError("it was never refused")
 
-    def store(self) -> None:
-        """Seal what is due, and let the database have it."""
-        for _ in range(2):
-            self.now += 11
-            self.loop.run_until_complete(self.front.tick())
-        for batch in self.waiting:
-            applied = Applied(in_points=batch.spans, accepted=batch.tasks)
-            self.loop.run_until_complete(self.front.complete(batch.id, applied))
-        self.waiting.clear()
-
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Running]:
-    running = Running(tmp_path)
-    yield running
-    running.end()
-    running.loop.close()
+    with Running.over(tmp_path, journal_max_bytes=SIZE, service_share=0.75) as running:
+        yield running
 
 
 def test_a_noisy_service_is_refused_and_others_are_not(running: Running) -> None:
@@ -82,9 +57,9 @@ def test_a_noisy_service_is_refused_and_others_are_not(running: Running) -> None
     assert 1 <= running.retry_after <= 2
     assert running.front.crowded == 1
     for _ in range(3):
-        running.send("quiet")
+        running.send_from("quiet")
     assert running.fill("second")[1].startswith("second holds ")
-    running.send("third")
+    running.send_from("third")
 
 
 def test_it_is_taken_again_when_what_it_held_has_gone(running: Running) -> None:
@@ -97,24 +72,24 @@ def test_it_is_taken_again_when_what_it_held_has_gone(running: Running) -> None:
 @pytest.mark.parametrize("kind", ["tool", "foreign"])
 def test_of_its_share_a_tenth_is_for_tasks_too(running: Running, kind: str) -> None:
     running.fill("noisy", kind)
-    running.send("noisy")
+    running.send_from("noisy")
 
 
 def test_a_start_finds_out_whose_the_fragments_are(running: Running) -> None:
     running.fill("noisy", "tool")
     running.end()
-    running.start()
+    running.begin()
     assert running.front.crowded == 0
     running.loop.run_until_complete(running.front.tick())
     assert running.front.crowded == 1
     with pytest.raises(OverloadedError, match="noisy holds"):
-        running.send("noisy", "tool")
+        running.send_from("noisy", "tool")
 
 
 def test_what_is_counted_is_what_the_journal_holds(running: Running) -> None:
     count: Callable[[], int] = lambda: sum(running.front._shares._held.values())  # noqa: E731  # asked three times
     for service in ("a", "b", "a"):
-        running.send(service)
+        running.send_from(service)
     assert 3 * LARGE < count() < 3 * LARGE + 1000
     running.store()
     assert count() == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,14 +10,12 @@ import pytest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue, KeyValueList
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, TracesData
+from support.lifecycle import payload
+from support.running_front import RunningFront
 from support.spans import Piece
 
-from collector_processor.app.journalling.front import Front
-from collector_processor.app.journalling.sealing import SECOND, Waiting
 from collector_processor.app.journalling.subject import Subject
 from collector_processor.app.journalling.withdrawal import Withdrawn
-from collector_processor.app.reporting.equations import deep_samples, journal_spans, records
-from collector_processor.config import Settings
 from collector_processor.guard.privacy import Detector, Person
 from collector_processor.model.sampling import Facet
 from collector_processor.model.stages import Applied, Due, Refused, Signal, SpanKey
@@ -28,46 +25,22 @@ from otel_benchmark import attributes as a
 ME = Subject(Kind.TASK, "mine")
 
 
-class Running:
-    """A front under a clock in seconds; batches wait until they are completed."""
+class Running(RunningFront):
+    """Its spans say a task and somebody's data; each withdrawal is accounted for."""
 
-    def __init__(self, folder: Path) -> None:
-        self.keys = folder / "journal" / "keys"
-        self.now = 1_760_000_000
-        self.loop = asyncio.new_event_loop()
-        self.waiting: list[Waiting] = []
-        settings = Settings(data_dir=folder, flush_interval=0.1, journal_max_bytes=16 << 20)
-        self.front = Front(settings, self.waiting.extend, lambda: self.now * SECOND)
-        self.loop.run_until_complete(self.front.recover())
-
-    def end(self) -> None:
-        self.loop.run_until_complete(self.front.stop())
-        self.loop.close()
-
-    def send(self, *pieces: Piece, task_id: str, **said: str) -> None:
+    def say(self, *pieces: Piece, task_id: str, **said: str) -> None:
         spans = [piece.message() for piece in pieces]
         for span in spans:
             for name, value in {a.TASK_ID: task_id, **said}.items():
                 span.attributes.append(KeyValue(key=name, value=AnyValue(string_value=value)))
-        request = TracesData(resource_spans=[ResourceSpans(scope_spans=[ScopeSpans(spans=spans)])])
-        self.loop.run_until_complete(self.front.accept(request.SerializeToString(), Signal.TRACES))
+        self.run(self.front.accept(payload(spans), Signal.TRACES))
 
     def seal(self) -> None:
-        for _ in range(2):
-            self.now += 11
-            self.loop.run_until_complete(self.front.tick())
-
-    def complete(self, **applied: object) -> None:
-        self.seal()
-        (batch,) = self.waiting
-        self.waiting.clear()
-        self.loop.run_until_complete(self.front.complete(batch.id, Applied(**applied)))
+        self.wait(11)
 
     def withdraw(self, subject: Subject = ME, *, dry: bool = False) -> Withdrawn:
-        withdrawn = self.loop.run_until_complete(self.front.withdraw(subject, dry=dry))
-        counters = self.front.counters
-        equations = (journal_spans(counters), records(counters), deep_samples(counters))
-        assert [each.missing for each in equations] == [0, 0, 0]
+        withdrawn = self.run(self.front.withdraw(subject, dry=dry))
+        self.assert_balanced()
         return withdrawn
 
     def epochs(self) -> set[str]:
@@ -76,9 +49,8 @@ class Running:
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Running]:
-    running = Running(tmp_path)
-    yield running
-    running.end()
+    with Running.over(tmp_path, journal_max_bytes=16 << 20) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +69,9 @@ def key(piece: Piece) -> SpanKey:
 
 def test_of_one_trace_only_the_task_goes_that_is_named(running: Running) -> None:
     root, mine, other = task(1, 1), task(1, 2, 1), task(1, 3, 1)
-    running.send(root, Piece(1, 4, 1, "tool"), task_id="root")
-    running.send(mine, Piece(1, 5, 2, "tool"), task_id="mine")
-    running.send(other, Piece(1, 6, 3, "tool"), task_id="other")
+    running.say(root, Piece(1, 4, 1, "tool"), task_id="root")
+    running.say(mine, Piece(1, 5, 2, "tool"), task_id="mine")
+    running.say(other, Piece(1, 6, 3, "tool"), task_id="other")
     assert running.withdraw(dry=True) == Withdrawn({"open_spans": 2}, [key(mine)], 0)
     assert running.withdraw() == Withdrawn({"open_spans": 2}, [key(mine)], 0)
     assert running.withdraw() == Withdrawn({}, [], 0)
@@ -108,7 +80,7 @@ def test_of_one_trace_only_the_task_goes_that_is_named(running: Running) -> None
 
 
 def test_looking_changes_nothing(running: Running) -> None:
-    running.send(task(1), task_id="mine")
+    running.say(task(1), task_id="mine")
     before = running.epochs()
     running.withdraw(dry=True)
     assert running.epochs() == before
@@ -116,15 +88,15 @@ def test_looking_changes_nothing(running: Running) -> None:
 
 
 def test_siblings_of_a_span_that_names_it_go_though_they_say_nothing(running: Running) -> None:
-    running.send(Piece(1, 5, 2, "tool"), task_id="mine")
-    running.send(Piece(1, 6, 2, "tool"), Piece(1, 7, 6, "foreign"), task_id="")
+    running.say(Piece(1, 5, 2, "tool"), task_id="mine")
+    running.say(Piece(1, 6, 2, "tool"), Piece(1, 7, 6, "foreign"), task_id="")
     assert running.withdraw() == Withdrawn({"open_spans": 3}, [key(task(1, 2))], 0)
     assert running.epochs() == set(), "a key stayed though nothing is left"
 
 
 def test_what_is_sealed_stays_and_its_task_is_told(running: Running) -> None:
-    running.send(task(1), task_id="mine")
-    running.send(Piece(2, 5, 0, "tool"), task_id="mine")
+    running.say(task(1), task_id="mine")
+    running.say(Piece(2, 5, 0, "tool"), task_id="mine")
     running.seal()
     withdrawn = running.withdraw()
     assert (withdrawn.removed, withdrawn.waiting) == ({"sealed_spans": 2}, 1)
@@ -133,13 +105,15 @@ def test_what_is_sealed_stays_and_its_task_is_told(running: Running) -> None:
 
 
 def test_dead_letters_and_undecodable_spans_go(running: Running) -> None:
-    running.send(task(1), task_id="mine")
-    running.send(task(2), task_id="other")
+    running.say(task(1), task_id="mine")
+    running.say(task(2), task_id="other")
     refusals = tuple(Refused(task(n).trace_id, task(n).span_id, 1, "because") for n in (1, 2))
-    running.complete(refused=refusals)
-    running.send(task(3), task_id="third")
+    running.seal()
+    running.complete(Applied(refused=refusals))
+    running.say(task(3), task_id="third")
     raws = ((task(3).trace_id, bytes(8), raw, "no UTF-8") for raw in (b"\xff mine", b"\xff other"))
-    running.complete(undecodable=1, undecodable_spans=tuple(raws))
+    running.seal()
+    running.complete(Applied(undecodable=1, undecodable_spans=tuple(raws)))
     before = running.epochs()
     withdrawn = running.withdraw()
     assert withdrawn.removed == {"dead_letters": 1, "undecodable_spans": 1}
@@ -153,8 +127,11 @@ def test_dead_letters_and_undecodable_spans_go(running: Running) -> None:
 
 def test_pending_analyses_go_with_their_spans(running: Running) -> None:
     for number, task_id in enumerate(("mine", "other", "mine"), start=1):
-        running.send(task(number), task_id=task_id)
-    running.complete(in_points=3, accepted=3, analyses=[Due(*key(task(number)), (Facet.JUDGE,)) for number in (1, 2)])
+        running.say(task(number), task_id=task_id)
+    running.seal()
+    running.complete(
+        Applied(in_points=3, accepted=3, analyses=[Due(*key(task(number)), (Facet.JUDGE,)) for number in (1, 2)])
+    )
     before = running.epochs()
     assert running.withdraw(dry=True).removed == {"pending_analyses": 1}
     withdrawn = running.withdraw()
@@ -174,7 +151,7 @@ def test_pending_analyses_go_with_their_spans(running: Running) -> None:
     ],
 )
 def test_a_user_is_a_word_of_any_text(running: Running, said: dict[str, str], named: bool) -> None:
-    running.send(task(1), task_id="some", **said)
+    running.say(task(1), task_id="some", **said)
     assert running.withdraw(Subject(Kind.USER, "mia_li_3668")).removed == ({"open_spans": 1} if named else {})
 
 
@@ -199,7 +176,7 @@ def test_a_user_is_found_as_the_pseudonyms_of_a_record_would_find_him(
     running: Running, detector: Detector, value: str, said: str, named: bool, sealed: bool
 ) -> None:
     """In any spelling and encoding that detection reads, as long as the task is open or sealed."""
-    running.send(task(1), task_id="some", **{a.TASK_DESCRIPTION: said})
+    running.say(task(1), task_id="some", **{a.TASK_DESCRIPTION: said})
     if sealed:
         running.seal()
     person = Subject(Kind.USER, value, person=Person(value, detector))
@@ -224,18 +201,18 @@ def test_a_user_is_found_in_a_map_and_in_a_resource(running: Running, detector: 
     ("name", "value"), [(a.TENANT_ID, "acme"), (a.TENANT_HASH, "e" * 64), (a.TENANT_HASH, "f" * 64)]
 )
 def test_a_tenant_is_known_in_clear_and_by_its_hashes(running: Running, name: str, value: str) -> None:
-    running.send(task(1), task_id="acme", **{name: value})
-    running.send(task(2), task_id="acme")
+    running.say(task(1), task_id="acme", **{name: value})
+    running.say(task(2), task_id="acme")
     assert running.withdraw(Subject(Kind.TENANT, "acme", hashes=["e" * 64, "f" * 64])).tasks == [key(task(1))]
 
 
 def test_a_large_journal_is_looked_through_step_by_step(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("collector_processor.app.journalling.withdrawal.STEP_BYTES", 100)
     for number in range(1, 8):
-        running.send(task(number), task_id="mine" if number % 2 else "other")
+        running.say(task(number), task_id="mine" if number % 2 else "other")
     assert running.withdraw().removed == {"open_spans": 4}
     assert running.front.counters.open == 3
     for number in range(11, 18):
-        running.send(task(number), task_id="mine" if number % 2 else "other")
+        running.say(task(number), task_id="mine" if number % 2 else "other")
     running.seal()
     assert running.withdraw().removed == {"sealed_spans": 4}

@@ -2,69 +2,43 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.spans import Piece, request
+from support.running_front import RunningFront
+from support.spans import Piece
 
-from collector_processor.app.journalling.front import Front
-from collector_processor.app.journalling.sealing import SECOND, Waiting
 from collector_processor.app.protocol import Import, Prepared
-from collector_processor.app.reporting.equations import journal_spans, records
 from collector_processor.app.storing.fallback import Fallback
 from collector_processor.app.storing.fallback_work import as_lines, batch_of, outcome, recover
 from collector_processor.app.storing.outage import Outage
 from collector_processor.app.storing.pipeline import Pipeline
-from collector_processor.config import Settings
 from collector_processor.convert import FoldSettings
 from collector_processor.fallback import Line, task_ids_of
 from collector_processor.guard import GateSettings, Protector
 from collector_processor.journal import letters, spilled
-from collector_processor.journal.reader import read_batch, read_task
-from collector_processor.journal.transaction import Transaction
-from collector_processor.model.stages import Applied, RawTask, Redactions, Refused, Signal
+from collector_processor.model.stages import Applied, Redactions, Refused
 
 WHY = "the database will not take it"
 
 
-class Running:
-    """A front under a clock in seconds, and its fallback; the test stands for worker and database."""
-
-    def __init__(self, folder: Path) -> None:
-        self.now = 1_760_000_000
-        self.loop = asyncio.new_event_loop()
-        self.settings = Settings(data_dir=folder, flush_interval=0.1)
-        self.pipeline = Pipeline(Protector(None, None), FoldSettings(), GateSettings())
-        self.begin()
+class Running(RunningFront):
+    """A front, and its fallback."""
 
     def begin(self) -> None:
-        self.waiting: list[Waiting] = []
-        self.front = Front(self.settings, self.waiting.extend, lambda: self.now * SECOND)
+        super().begin()
+        self.pipeline = Pipeline(Protector(None, None), FoldSettings(), GateSettings())
         self.fallback = Fallback(self.settings, self.front, Outage(3, 2.0))
-        self.run(self.front.recover())
         self.run(self.fallback.start())
-
-    def run(self, coroutine: Any) -> Any:
-        return self.loop.run_until_complete(coroutine)
 
     def keep(self, *numbers: int, lines: bool = True) -> Prepared:
         """Let a batch of whole tasks go to the fallback; without `lines` all of them are refused on the way."""
-        pieces = [Piece(1, number, 99, "task", f"task-{number}") for number in numbers]
-        self.run(self.front.accept(request(pieces), Signal.TRACES))
-        for seconds in (11, 1):
-            self.now += seconds
-            self.run(self.front.tick())
+        self.send(*(Piece(1, number, 99, "task", f"task-{number}") for number in numbers))
+        self.wait(11)
+        tasks = self.tasks()
         batch = self.waiting.pop()
-
-        def read(transaction: Transaction) -> list[RawTask]:
-            sealed = read_batch(transaction.view, batch.id)
-            assert sealed is not None
-            return [read_task(transaction.view, task) for task in sealed.tasks]
-
-        tasks = self.run(self.front.run(read))
         sealed = [task.sealed for task in tasks]
         refused = [] if lines else [Refused(each.trace_id, each.span_id, each.spans, WHY) for each in sealed]
         prepared = as_lines(self.pipeline.prepare(batch.id, tasks if lines else [], refused), Redactions())
@@ -73,35 +47,29 @@ class Running:
 
     def take(self, *refused: int) -> Import:
         """Import the next batch; the database refuses the tasks of these span numbers."""
-        request_ = self.fallback.next()
-        assert request_ is not None
-        recovered = recover(request_)
-        keys = {int.from_bytes(task.sealed.span_id, "big"): task.sealed for task in batch_of(request_, recovered).tasks}
+        request = self.fallback.next()
+        assert request is not None
+        recovered = recover(request)
+        keys = {int.from_bytes(task.sealed.span_id, "big"): task.sealed for task in batch_of(request, recovered).tasks}
         applied = Applied(
             in_points=len(keys) - len(refused),
             accepted=len(keys) - len(refused),
             refused=tuple(Refused(keys[number].trace_id, keys[number].span_id, 1, WHY) for number in refused),
         )
-        self.run(self.fallback.take_back(outcome(request_.batch_id, applied, recovered)))
-        return request_
+        self.run(self.fallback.take_back(outcome(request.batch_id, applied, recovered)))
+        return request
 
     def files(self) -> list[Path]:
         return sorted(self.fallback.folder.path.iterdir())
 
     def letters(self) -> dict[str, Any]:
-        return dict(self.run(self.front.run(lambda transaction: list(letters.letters(transaction.view)))))
-
-    def assert_balanced(self) -> None:
-        assert journal_spans(self.front.counters).missing == 0
-        assert records(self.front.counters).missing == 0
+        return self.ask(lambda transaction: dict(letters.letters(transaction.view)))
 
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Running]:
-    running = Running(tmp_path)
-    yield running
-    running.run(running.front.stop())
-    running.loop.close()
+    with Running.over(tmp_path) as running:
+        yield running
 
 
 def test_batches_come_back_in_the_order_of_going_also_after_a_restart(running: Running) -> None:
@@ -167,11 +135,11 @@ def test_a_batch_that_kills_is_halved_down_to_the_line_that_is_buried(running: R
     batch = running.keep(1, 2, 3).batch_id
     sizes = []
     while running.run(running.fallback.halve(batch)):
-        request_ = running.fallback.next()
-        assert request_ is not None
+        request = running.fallback.next()
+        assert request is not None
         running.fallback.given_up()
-        batch = request_.batch_id
-        sizes.append(len(request_.places))
+        batch = request.batch_id
+        sizes.append(len(request.places))
     assert sizes == [1]
     running.run(running.fallback.bury(batch, "it kills its worker"))
     assert [letter.error for letter in running.letters().values()] == ["it kills its worker"]

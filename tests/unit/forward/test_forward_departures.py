@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.spans import Piece, request
+from support.running_front import RunningFront
+from support.spans import Piece
 
 from collector_processor.app.journalling import sealing
-from collector_processor.app.journalling.front import Front
-from collector_processor.app.journalling.sealing import SECOND, Waiting
-from collector_processor.config import Settings
 from collector_processor.forward.messages import spans_of
-from collector_processor.model.stages import Applied, Departure, Signal
+from collector_processor.model.stages import Applied
 
 
-class Running:
-    """A front under a clock in seconds, and what has departed from it."""
-
-    def __init__(self, folder: Path, **settings: int) -> None:
-        self.now = 1_760_000_000
-        self.loop = asyncio.new_event_loop()
-        self.sealed: list[Waiting] = []
-        self.departed: list[Departure] = []
-        given = Settings(data_dir=folder, flush_interval=0.1, **settings)
-        self.front = Front(given, self.sealed.extend, lambda: self.now * SECOND, self.departed.extend)
-        self.loop.run_until_complete(self.front.recover())
-
-    def send(self, *pieces: Piece) -> None:
-        self.loop.run_until_complete(self.front.accept(request(pieces), Signal.TRACES))
+class Running(RunningFront):
+    """What is sealed is stored at once."""
 
     def wait(self, seconds: int) -> None:
-        for pause in (seconds, 1):  # what is closed by the first tick has waited long enough at the second
-            self.now += pause
-            self.loop.run_until_complete(self.front.tick())
-        while self.sealed:
-            done = self.front.complete(self.sealed.pop().id, Applied(in_points=1, accepted=1))
-            self.loop.run_until_complete(done)
+        super().wait(seconds)
+        while self.waiting:
+            self.run(self.front.complete(self.waiting.pop().id, Applied(in_points=1, accepted=1)))
 
     def ids(self) -> list[int]:
         """Span ids of what has departed, in order."""
@@ -48,10 +30,8 @@ class Running:
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Running]:
-    running = Running(tmp_path)
-    yield running
-    running.loop.run_until_complete(running.front.stop())
-    running.loop.close()
+    with Running.over(tmp_path) as running:
+        yield running
 
 
 def test_what_stands_beside_a_task_departs_once(running):
@@ -73,13 +53,11 @@ def test_a_trace_without_tasks_is_nobodys(running):
 
 
 def test_what_a_limit_shed_does_not_depart(tmp_path):
-    running = Running(tmp_path, max_task_spans=2)
-    running.send(Piece(1, 1, 0, "task"), *(Piece(1, number, 1, "foreign") for number in range(2, 9)))
-    running.wait(20)
-    assert running.front.counters.truncated == 6
-    assert running.departed == []
-    running.loop.run_until_complete(running.front.stop())
-    running.loop.close()
+    with Running.over(tmp_path, max_task_spans=2) as running:
+        running.send(Piece(1, 1, 0, "task"), *(Piece(1, number, 1, "foreign") for number in range(2, 9)))
+        running.wait(20)
+        assert running.front.counters.truncated == 6
+        assert running.departed == []
 
 
 def test_what_there_was_no_room_for_is_told_empty(running, monkeypatch):

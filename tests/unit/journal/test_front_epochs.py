@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import gc
 import os
@@ -15,13 +14,12 @@ from pathlib import Path
 
 import pytest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, TracesData
 from support.at_rest import holding
+from support.lifecycle import payload
+from support.running_front import RunningFront
 from support.spans import Piece
 
-from collector_processor.app.journalling.front import Front
-from collector_processor.app.journalling.sealing import SECOND, Waiting
-from collector_processor.config import Settings
+from collector_processor.app.journalling.sealing import SECOND
 from collector_processor.errors import LostKeyError, OverloadedError
 from collector_processor.journal import cipher, kept
 from collector_processor.journal.cipher import Decryption
@@ -34,24 +32,8 @@ EPOCH = cipher.EPOCH_NS // SECOND
 HOUR = 3600
 
 
-class Running:
-    """A front under a clock in seconds, over a journal of its own; batches wait until they are completed."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.keys = folder / "journal" / "keys"
-        self.now = 1_760_000_000
-        self.loop = asyncio.new_event_loop()
-        self.begin()
-
-    def begin(self) -> None:
-        self.waiting: list[Waiting] = []
-        settings = Settings(data_dir=self.folder, flush_interval=0.1, journal_max_bytes=16 << 20)
-        self.front = Front(settings, self.waiting.extend, lambda: self.now * SECOND)
-        self.loop.run_until_complete(self.front.recover())
-
-    def end(self) -> None:
-        self.loop.run_until_complete(self.front.stop())
+class Running(RunningFront):
+    """Its spans may carry a secret, and it may die."""
 
     def die(self) -> None:
         """What the disk has is all that is left."""
@@ -63,26 +45,18 @@ class Running:
         spans = [piece.message() for piece in pieces]
         for span in spans:
             span.attributes.append(KeyValue(key="note", value=AnyValue(bytes_value=secret)))
-        request = TracesData(resource_spans=[ResourceSpans(scope_spans=[ScopeSpans(spans=spans)])])
-        self.loop.run_until_complete(self.front.accept(request.SerializeToString(), Signal.TRACES))
+        self.run(self.front.accept(payload(spans), Signal.TRACES))
 
-    def wait(self, seconds: int) -> None:
-        """Let time pass; what was sealed then is `waiting`."""
-        for _ in range(2):  # what is closed by the first tick has waited long enough at the second
-            self.now += seconds
-            self.loop.run_until_complete(self.front.tick())
-            seconds = 11
+    def wait(self, seconds: int, then: int = 11) -> None:
+        super().wait(seconds, then)  # at the second tick it is time again to let keys go
 
     def store(self, applied: Applied | None = None) -> None:
-        """Let every closed task be sealed, and whatever is sealed be stored."""
+        """As it is, or with another answer of the database."""
         self.wait(11)
         for batch in self.waiting:
             done = applied or Applied(in_points=batch.spans, accepted=batch.tasks)
-            self.loop.run_until_complete(self.front.complete(batch.id, done))
+            self.run(self.front.complete(batch.id, done))
         self.waiting.clear()
-
-    def ask(self, question):
-        return self.loop.run_until_complete(self.front.run(question))
 
     def epochs(self) -> set[int]:
         return {int(path.name) for path in self.keys.iterdir()}
@@ -90,10 +64,8 @@ class Running:
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Running]:
-    running = Running(tmp_path)
-    yield running
-    running.end()
-    running.loop.close()
+    with Running.over(tmp_path, journal_max_bytes=16 << 20) as running:
+        yield running
 
 
 @pytest.fixture
