@@ -8,9 +8,6 @@ batch or beside one, so none is forwarded twice, and nobody has to remember whic
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import sys
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -19,9 +16,8 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 import lmdb
-import uvloop
 
-from collector_processor.app.memory import collect_seldom
+from collector_processor.app.child import Send, run
 from collector_processor.app.privacy import protector_of
 from collector_processor.app.protocol import (
     Account,
@@ -36,7 +32,6 @@ from collector_processor.app.protocol import (
     Word,
     decode_begin_forwarding,
     decode_notice,
-    frame,
     read_frame,
 )
 from collector_processor.config import Settings
@@ -288,16 +283,7 @@ def _payloads(task: RawTask) -> list[tuple[bytes, tuple[int, ...]]]:
     return [(payload, positions) for _, payload, positions in task.payloads]
 
 
-async def _serve(output: int) -> None:
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=1 << 24)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-
-    def tell(word: Word) -> None:
-        data = memoryview(frame(word))
-        while data:
-            data = data[os.write(output, data) :]
-
+async def _serve(reader: asyncio.StreamReader, tell: Send) -> None:
     begin = decode_begin_forwarding(await read_frame(reader))
     configure(Settings(log_level=begin.log_level, log_format=begin.log_format))
     try:
@@ -314,19 +300,5 @@ async def _serve(output: int) -> None:
     await exporter.close()
 
 
-def main() -> None:
-    """Entry point of `python -m collector_processor.app.forwarding.forwarder`."""
-    # Ctrl-C reaches the whole process group of a terminal; the front decides when we end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(NICENESS)
-    collect_seldom()
-    output = os.dup(sys.stdout.fileno())
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print must not break the protocol
-    try:
-        uvloop.run(_serve(output))
-    except (EOFError, BrokenPipeError):
-        os._exit(0)  # the front has ended; there is nobody to tell
-
-
 if __name__ == "__main__":
-    main()
+    run(_serve, niceness=NICENESS)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,6 +18,7 @@ from uuid import UUID
 
 import msgspec
 
+from collector_processor.app.child import spawn
 from collector_processor.app.journalling.sealing import Waiting
 from collector_processor.app.protocol import (
     Account,
@@ -194,14 +193,7 @@ class Forwarding:
 
     async def _run(self) -> bool:
         """Run one process to its end; whether it ended as it was told to."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "collector_processor.app.forwarding.forwarder",
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-        )
+        process = await spawn("collector_processor.app.forwarding.forwarder")
         assert process.stdin is not None
         assert process.stdout is not None
         try:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from collector_processor.app.child import spawn
 from collector_processor.app.protocol import Begin, Failed, Reply, Request, Up, decode_reply, frame, read_frame
 
 
@@ -45,14 +44,7 @@ class WorkerProcess:
 @asynccontextmanager
 async def started(begin: Begin) -> AsyncIterator[WorkerProcess]:
     """A process that is up, for as long as the block takes. Raises as `WorkerProcess.begin`."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "collector_processor.app.storing.worker",
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-    )
+    process = await spawn("collector_processor.app.storing.worker")
     worker = WorkerProcess(process)
     try:
         await worker.begin(begin)

@@ -7,18 +7,14 @@ standard input and output and ends when its input does, so no worker outlives it
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import lmdb
-import uvloop
 
-from collector_processor.app.memory import collect_seldom
+from collector_processor.app.child import Send, run
 from collector_processor.app.policies import Choosing, possible
 from collector_processor.app.privacy import protector_of
 from collector_processor.app.protocol import (
@@ -38,7 +34,6 @@ from collector_processor.app.protocol import (
     Up,
     decode_begin,
     decode_request,
-    frame,
     read_frame,
 )
 from collector_processor.app.storing.fallback_work import as_lines, batch_of, outcome, recover
@@ -166,16 +161,7 @@ def pipeline_of(begin: Begin) -> Pipeline:
     return Pipeline(protector_of(begin.tenant_key, begin.privacy_keys), begin.fold, begin.gates)
 
 
-async def _serve(output: int) -> None:
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=1 << 24)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-
-    def send(reply: Reply) -> None:
-        data = memoryview(frame(reply))
-        while data:
-            data = data[os.write(output, data) :]
-
+async def _serve(reader: asyncio.StreamReader, send: Send) -> None:
     begin = decode_begin(await read_frame(reader))
     configure(Settings(log_level=begin.log_level, log_format=begin.log_format))
     async with Database(
@@ -191,18 +177,5 @@ async def _serve(output: int) -> None:
             send(await worker.answer(decode_request(await read_frame(reader))))
 
 
-def main() -> None:
-    """Entry point of `python -m collector_processor.app.storing.worker`."""
-    # Ctrl-C reaches the whole process group of a terminal; the front decides when a worker ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    collect_seldom()
-    output = os.dup(sys.stdout.fileno())
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print must not break the protocol
-    try:
-        uvloop.run(_serve(output))
-    except (EOFError, BrokenPipeError):
-        os._exit(0)  # the front has ended; there is nobody to tell and nothing to save
-
-
 if __name__ == "__main__":
-    main()
+    run(_serve)

@@ -17,8 +17,8 @@ from collector_processor.model.stages import Applied
 class Running(RunningFront):
     """What is sealed is stored at once."""
 
-    def wait(self, seconds: int) -> None:
-        super().wait(seconds)
+    def wait(self, seconds: int, then: int = 1) -> None:
+        super().wait(seconds, then)
         while self.waiting:
             self.run(self.front.complete(self.waiting.pop().id, Applied(in_points=1, accepted=1)))
 
