@@ -1,4 +1,4 @@
-"""The privacy pass over what an analyser found: every text in it is the task's own, unless it is marked as ours.
+"""The privacy pass over what an analyser found, before any of it is stored.
 
 All texts of a finding are searched together, with what the task's own spans say beside it, so that a name that one of
 them announces is found in the others.
@@ -6,21 +6,16 @@ them announces is found in the others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from collector_processor.analyse.analyser import Clean
 from collector_processor.analyse.material import Material
+from collector_processor.model.content import texts_of, with_texts
 from otel_benchmark import attributes as a
 
 MAX_BESIDE_BYTES: Final = 256 * 1024
 """Of the texts that are searched only for what they tell of the others."""
-
-
-class Own(str):
-    """A text that this program made: an id in hex, a time, a word of a closed vocabulary. It is not searched."""
-
-    __slots__ = ()
 
 
 class Swept(NamedTuple):
@@ -31,42 +26,13 @@ class Swept(NamedTuple):
 
 
 def sweep(content: Any, material: Material, clean: Clean) -> Swept:
-    """Clean every text of a finding's content. Keys are ours always, for analysers put no word of a task there."""
-    texts: list[tuple[str, str]] = []
-    _gather(content, "", texts)
+    """Clean every text of a finding's content that may be the task's own."""
+    texts = texts_of(content)
     if not texts:
-        return Swept(_replaced(content, iter(())), 0)
+        return Swept(content, 0)
     cleaned = clean([*texts, *_beside(material)], material.record.tenant_id)
     withheld = sum(number < len(texts) for number in cleaned.withheld)
-    return Swept(_replaced(content, iter(cleaned.values)), withheld)
-
-
-def _gather(value: Any, key: str, texts: list[tuple[str, str]]) -> None:
-    match value:
-        case Own():
-            pass
-        case str():
-            texts.append((key, value))
-        case Mapping():
-            for name, item in value.items():
-                _gather(item, name, texts)
-        case list() | tuple():
-            for item in value:
-                _gather(item, key, texts)
-
-
-def _replaced(value: Any, values: Any) -> Any:
-    match value:
-        case Own():
-            return str(value)
-        case str():
-            return next(values).replace("\0", "")
-        case Mapping():
-            return {name: _replaced(item, values) for name, item in value.items()}
-        case list() | tuple():
-            return [_replaced(item, values) for item in value]
-        case _:
-            return value
+    return Swept(with_texts(content, [value.replace("\0", "") for value in cleaned.values]), withheld)
 
 
 def _beside(material: Material) -> Sequence[tuple[str, str]]:

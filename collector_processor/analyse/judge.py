@@ -21,7 +21,6 @@ import msgspec
 
 from collector_processor.analyse.analyser import Clean, Finding
 from collector_processor.analyse.chat import Chat, ChatError
-from collector_processor.analyse.cleaning import Own
 from collector_processor.analyse.material import Material
 from collector_processor.analyse.prompt import Prompt, prompt_of
 from collector_processor.model.samples import SampleReason, SampleStatus
@@ -117,16 +116,16 @@ class Judge:
         (verdict, agreeing), *others = Counter(vote.verdict for vote in votes).most_common()
         tied = bool(others) and others[0][1] == agreeing
         return {
-            "judge": Own(self._chat.endpoint.model),
+            "judge": self._chat.endpoint.model,
             "judgeReported": self._chat.model,
-            "rubric": Own(self._named),
-            "verdict": Own("unclear" if tied else verdict),
+            "rubric": self._named,
+            "verdict": "unclear" if tied else verdict,
             "overallScore": median(scores),
             "agreement": agreeing / len(votes),
             "spread": max(scores) - min(scores),
             "votes": [
                 {
-                    "verdict": Own(vote.verdict),
+                    "verdict": vote.verdict,
                     "overallScore": vote.overall_score,
                     "reasoning": vote.reasoning,
                     "criteria": [msgspec.structs.asdict(criterion) for criterion in vote.criteria],
@@ -134,7 +133,7 @@ class Judge:
                 for vote in votes
             ],
             "input": {
-                "sha256": Own(digest),
+                "sha256": digest,
                 "bytes": len(prompt.text.encode()),
                 "conversation": prompt.has_conversation,
             },

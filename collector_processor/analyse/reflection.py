@@ -13,7 +13,6 @@ import msgspec
 
 from collector_processor.analyse.analyser import Clean, Finding
 from collector_processor.analyse.chat import Chat, ChatError
-from collector_processor.analyse.cleaning import Own
 from collector_processor.analyse.judge import rubric_name
 from collector_processor.analyse.material import Material
 from collector_processor.analyse.prompt import prompt_of
@@ -49,12 +48,12 @@ class ReflectionAnalyser:
     def analyse(self, material: Material, clean: Clean) -> Finding:
         """See Analyser."""
         reported = [
-            {"text": text, "agent": span.attributes.get(a.GEN_AI_AGENT_NAME), "spanId": Own(span.span_id)}
+            {"text": text, "agent": span.attributes.get(a.GEN_AI_AGENT_NAME), "spanId": span.span_id}
             for span in material.spans
             if isinstance(text := span.attributes.get(a.SELF_REFLECTION), str) and text.strip()
         ]
         if reported:
-            return Finding(SampleStatus.COMPLETE, {"source": Own("reported"), "reflections": reported})
+            return Finding(SampleStatus.COMPLETE, {"source": "reported", "reflections": reported})
         if self._chat is not None:
             return self._asked(self._chat, material, clean)
         if material.gone:
@@ -71,9 +70,9 @@ class ReflectionAnalyser:
             gaps = (*prompt.gaps, error.detail)
             return Finding(SampleStatus.FAILED, {}, error.reason, gaps, chat.calls - before)
         content = {
-            "source": Own("asked"),
-            "model": Own(chat.endpoint.model),
-            "prompt": Own(rubric_name(self._prompt)),
+            "source": "asked",
+            "model": chat.endpoint.model,
+            "prompt": rubric_name(self._prompt),
             **msgspec.to_builtins(answer),
         }
         calls = chat.calls - before

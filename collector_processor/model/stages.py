@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import IntEnum, IntFlag, StrEnum
 from hashlib import blake2b
-from typing import Final, NamedTuple, Protocol
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
 import msgspec
@@ -348,12 +349,14 @@ class Disclosure(NamedTuple):
 class Mended(NamedTuple):
     """Stored facts as they may stay, and what was wrong with them, by type.
 
-    `found` stood in them (`EMAIL`), `withheld` are texts that nobody could read (`too_deep`).
+    `found` stood in them (`EMAIL`), `withheld` are texts that nobody could read (`too_deep`). `samples` are contents of
+    a record's deep samples as they may stay, by facet: of those in which something was wrong too.
     """
 
     facts: Facts
     found: Mapping[str, int]
     withheld: Mapping[str, int]
+    samples: Mapping[str, Any] = MappingProxyType({})
 
 
 PrivacyKeys = tuple[tuple[str, bytes], ...]

@@ -1,21 +1,18 @@
 """Where texts stand in the database beside records, and how they are read and written anew.
 
 Facts that wait for their record (`strays`, `awaited`) are vocabulary, and mended as such; everything else is a list of
-texts in a row. Columns of points and key rows follow from the record. Who adds a place for texts adds it here: a test
-asks the catalogue for every column that could hold one.
+texts in a row. Columns of points and key rows follow from the record, and deep samples are searched with theirs. Who
+adds a place for texts adds it here: a test asks the catalogue for every column that could hold one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from otel_benchmark import attributes as a
 
-BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
-"""Before every record."""
 _NOBODY: Final = UUID(int=0)
 _REASON: Final = "corrections.reason"
 
@@ -43,14 +40,6 @@ PLACES: Final = (
     Place("erasures", "page_of_erasures", "mend_erasure", {"number": 0}, (_REASON,)),
     Place("refusals", "page_of_refusals", "mend_refusal", {"batch_id": _NOBODY}, ("error",)),
     Place("tombstones", "page_of_tombstones", "mend_tombstone", {"id": _NOBODY}, (a.SERVICE_NAMESPACE,)),
-    Place(
-        "deep samples",
-        "page_of_samples",
-        "mend_sample",
-        {"timestamp": BEGINNING, "id": _NOBODY, "facet": ""},
-        (a.TASK_ID, "content"),
-        frozenset({1}),
-    ),
     Place("halted sources", "page_of_halts", "mend_halt", {"source": ""}, (a.SERVICE_NAME,)),
     Place("statistics by agent", "page_of_labels", "mend_label", {"label": "agent_id", "value": ""}, (a.AGENT_ID,)),
     Place("statistics by type", "page_of_labels", "mend_label", {"label": "task_type", "value": ""}, (a.TASK_TYPE,)),

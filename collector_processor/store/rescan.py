@@ -1,14 +1,15 @@
 """Read stored records again, page by page, and mend those in which something is found; then all that stands beside.
 
-A record with a finding is folded of the facts that may stay, quarantined by what these say, and written down in the
-audit trail, in one transaction under its lock. One that can't be searched is withheld, and doesn't stop the others.
+A record with a finding, its own or one of its deep samples', is folded of the facts that may stay, quarantined by what
+these say, and written down in the audit trail; its samples are mended with it. That is one transaction under its lock.
+One that can't be searched is withheld, and doesn't stop the others.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -22,9 +23,12 @@ from collector_processor.store.halts import halt, source_of
 from collector_processor.store.merge import Held, Merged, carry_over, key_of
 from collector_processor.store.points import lock_and_read, write_points
 from collector_processor.store.rows import instant
+from collector_processor.store.samples import mend_samples, read_contents
 from collector_processor.store.statements import statement
 from collector_processor.store.sweep import Searcher, sweep
 
+BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
+"""Before every record."""
 _PAGE: Final = 200
 """Records that are read at once."""
 AUTHOR: Final = "privacy scan"
@@ -90,7 +94,7 @@ class Scan:
                         violations.append(violation)
                     case Unsearched() as problem:
                         unsearched.append(problem)
-        return Scanned(read, violations, unsearched, await sweep(self._database, self._searcher, since))
+        return Scanned(read, violations, unsearched, await sweep(self._database, self._searcher))
 
     async def _page(self, place: tuple[datetime, UUID], size: int) -> list[dict[str, Any]]:
         async with self._database.writing() as connection:
@@ -100,13 +104,18 @@ class Scan:
     async def _attend(self, row: dict[str, Any]) -> Violation | Unsearched | None:
         try:
             record = decode_point(row["record"])
-            if self._searcher.record(record.facts, record.tenant_id) is None:
+            samples = await self._samples(record) if row["sampled"] else {}
+            if self._searcher.record(record.facts, record.tenant_id, samples) is None:
                 return None
             return await self._mend(row["id"])
         except Exception as error:
             if isinstance(error, StoreError) and error.transient:
                 raise
             return await self._withhold(row["id"], told(error))
+
+    async def _samples(self, record: BenchmarkDataPoint) -> dict[str, Any]:
+        async with self._database.writing() as connection:
+            return await read_contents(connection, record)
 
     async def _mend(self, id_: UUID) -> Violation | None:
         """Mend a record as it is now, which may be another revision than was read."""
@@ -115,13 +124,15 @@ class Scan:
             if held is None or held.record is None:
                 return None
             record = held.record
-            mended = self._searcher.record(record.facts, record.tenant_id)
+            samples = await read_contents(connection, record)
+            mended = self._searcher.record(record.facts, record.tenant_id, samples)
             if mended is None:
                 return None
             revised = carry_over(record, self._revise(id_, mended.facts, record.revision + 1).point)
             if record.state is State.DISCARDED:
                 revised = msgspec.structs.replace(revised, state=record.state)
             await _replace(connection, held, revised)
+            await mend_samples(connection, revised, mended.samples)
             counted = Counter(mended.found) + Counter(mended.withheld)
             await _write_down(connection, id_, ", ".join(f"{count} {name}" for name, count in sorted(counted.items())))
             source = source_of(revised.provenance.source)

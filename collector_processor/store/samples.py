@@ -1,4 +1,4 @@
-"""Deep samples: which are still to be made of a record, and the one way of writing them.
+"""Deep samples: which are still to be made of a record, the one way of writing them, and what stands in them.
 
 A sample is written under the lock of its point's key, with the policy and probability that the record has at that
 moment: whoever erases or revises the record meanwhile comes before or after, never in between.
@@ -6,10 +6,11 @@ moment: whoever erases or revises the record meanwhile comes before or after, ne
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 from uuid import UUID
 
+import msgspec
 import psycopg
 
 from collector_processor.model.record import BenchmarkDataPoint
@@ -35,8 +36,7 @@ async def read_ready(database: Database, id_: UUID) -> Ready | None:
         record = _living((await read(connection, [id_])).get(id_))
         if record is None:
             return None
-        asked = {"id": id_, "timestamp": instant(record.timestamp)}
-        rows = await (await connection.execute(statement("samples_of_point"), asked)).fetchall()
+        rows = await (await connection.execute(statement("samples_of_point"), _key(record))).fetchall()
         return Ready(record, frozenset(Facet(row["facet"]) for row in rows))
 
 
@@ -53,6 +53,23 @@ async def write_samples(database: Database, id_: UUID, samples: Iterable[Sample]
         return record is not None
 
 
+async def read_contents(connection: Connection, record: BenchmarkDataPoint) -> dict[str, Any]:
+    """The contents of a record's samples, in plain JSON types, by facet."""
+    rows = await (await connection.execute(statement("contents_of_point"), _key(record))).fetchall()
+    return {row["facet"]: msgspec.json.decode(row["content"]) for row in rows}
+
+
+async def mend_samples(connection: Connection, record: BenchmarkDataPoint, contents: Mapping[str, Any]) -> None:
+    """Put other contents, by facet, in place of those of a point whose key is locked."""
+    for facet, content in contents.items():
+        mended = _key(record) | {"facet": facet} | _content(msgspec.json.encode(content))
+        await connection.execute(statement("mend_sample"), mended)
+
+
+def _key(record: BenchmarkDataPoint) -> dict[str, object]:
+    return {"id": record.id, "timestamp": instant(record.timestamp)}
+
+
 def _living(held: Held | None) -> BenchmarkDataPoint | None:
     return held.record if held is not None and held.state not in TOMBSTONES else None
 
@@ -61,10 +78,7 @@ async def _write(connection: Connection, record: BenchmarkDataPoint, sample: Sam
     kept = {each.facet: each for each in record.sampling.facets}.get(sample.facet)
     if kept is None:
         return  # a person's restore of an older database: the record no longer says that it was kept
-    row = {
-        "id": record.id,
-        "timestamp": instant(record.timestamp),
-        "task_id": record.task.id,
+    row = _key(record) | {
         "facet": sample.facet.value,
         "inclusion_probability": kept.inclusion_probability,
         "policy": kept.policy,

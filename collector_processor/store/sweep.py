@@ -6,8 +6,7 @@ A page is a transaction that locks its rows, so that nobody erases or joins them
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import chain, repeat
 from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
@@ -33,8 +32,11 @@ _Row = dict[str, Any]
 class Searcher(Protocol):
     """What looks at stored texts by the rules of today. `tenant` is a hash."""
 
-    def record(self, facts: Facts, tenant: str | None) -> Mended | None:
-        """What is to become of a record's facts; None where nothing is wrong. Raises where they can't be searched."""
+    def record(self, facts: Facts, tenant: str | None, samples: Mapping[str, Any] = ...) -> Mended | None:
+        """What is to become of a record's facts and of the contents of its deep samples, by facet.
+
+        None where nothing is wrong. Raises where they can't be searched.
+        """
 
     def facts(self, facts: Facts, tenant: str | None) -> Mended | None:
         """The same for facts that wait for their record; what can't be searched is withheld."""
@@ -46,8 +48,8 @@ class Searcher(Protocol):
         """A record that can't be searched as one that is withheld; None where it is already."""
 
 
-async def sweep(database: Database, searcher: Searcher, since: datetime) -> dict[str, int]:
-    """Mend everything but records; of deep samples, which are as many, those from `since` on.
+async def sweep(database: Database, searcher: Searcher) -> dict[str, int]:
+    """Mend everything but records and their deep samples.
 
     Returns how many rows were mended, by place. Raises StoreError; what was mended until then stays so.
     """
@@ -55,7 +57,7 @@ async def sweep(database: Database, searcher: Searcher, since: datetime) -> dict
     await _each(database, _STRAYS, searcher, mended)
     await _each(database, _AWAITED, searcher, mended)
     for place in PLACES:
-        mended[place.name] = await _sweep(database, place, searcher, since)
+        mended[place.name] = await _sweep(database, place, searcher)
     return {name: count for name, count in mended.items() if count}
 
 
@@ -125,12 +127,12 @@ _AWAITED: Final = _Waiting("awaited facts", "page_of_awaited", "id", UUID(int=0)
 # -- Texts -----------------------------------------------------------------------------------------------------
 
 
-async def _sweep(database: Database, place: Place, searcher: Searcher, since: datetime) -> int:
+async def _sweep(database: Database, place: Place, searcher: Searcher) -> int:
     mended, key = 0, {**place.begin}
     while True:
         # Reasons and statistics are not for the role that stores.
         async with database.owning() as connection:
-            asked = {**key, "since": since, "page": _PAGE}
+            asked = {**key, "page": _PAGE}
             rows = await (await connection.execute(statement(place.page), asked)).fetchall()
             if not rows:
                 return mended

@@ -18,7 +18,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from collector_processor.analyse.analyser import Clean, Finding
-from collector_processor.analyse.cleaning import Own
 from collector_processor.analyse.conversation.exchanges import Exchange, ToolRun, exchanges_of, tool_runs_of
 from collector_processor.analyse.conversation.messages import Message
 from collector_processor.analyse.conversation.threads import Thread, threads_of
@@ -28,8 +27,8 @@ from collector_processor.model.sampling import Facet
 from collector_processor.model.times import to_text
 from otel_benchmark import attributes as a
 
-_MODEL: Final = Own("model")
-_TOOL_SPAN: Final = Own("tool_span")
+_MODEL: Final = "model"
+_TOOL_SPAN: Final = "tool_span"
 
 
 class ConversationAnalyser:
@@ -88,33 +87,33 @@ def _conversation(thread: Thread, tools: _Tools) -> dict[str, Any]:
         parts, results = [], []
         for part in said.message.parts:
             if part["type"] != "tool_call":
-                parts.append({**part, "type": Own(part["type"])})
+                parts.append(part)
                 continue
             run = tools.run_of(part)
             answered = part["id"] in tools.answered if part["id"] else is_followed
             arguments = part["arguments"] if part["arguments"] is not None or run is None else run.arguments
-            parts.append({**part, "type": Own(part["type"]), "arguments": arguments, "run": _run(run)})
+            parts.append({**part, "arguments": arguments, "run": _run(run)})
             if not answered and run is not None and run.result is not None:
                 results.append((run, part))
             elif not answered:
                 tools.unanswered += said is not thread.said[-1]
         messages.append(_message(said.message, parts, said.span_id, said.at, _MODEL))
         for run, part in results:
-            response = {"type": Own("tool_call_response"), "id": part["id"], "response": run.result}
+            response = {"type": "tool_call_response", "id": part["id"], "response": run.result}
             messages.append(_message(Message("tool", (), run.name), [response], run.span_id, run.end, _TOOL_SPAN))
     return {"agents": thread.agents, "exchanges": thread.exchanges, "messages": messages}
 
 
 def _message(
-    message: Message, parts: Sequence[Mapping[str, Any]], span_id: str, at: int, source: Own
+    message: Message, parts: Sequence[Mapping[str, Any]], span_id: str, at: int, source: str
 ) -> dict[str, Any]:
     return {
         "role": message.role,
         "parts": parts,
         "name": message.name,
         "finishReason": message.finish_reason,
-        "spanId": Own(span_id),
-        "at": Own(to_text(at)),
+        "spanId": span_id,
+        "at": to_text(at),
         "source": source,
     }
 
@@ -123,7 +122,7 @@ def _run(run: ToolRun | None) -> dict[str, Any] | None:
     if run is None:
         return None
     duration = max(0, run.end - run.start) / 1e6
-    return {"spanId": Own(run.span_id), "at": Own(to_text(run.start)), "durationMs": duration, "failed": run.failed}
+    return {"spanId": run.span_id, "at": to_text(run.start), "durationMs": duration, "failed": run.failed}
 
 
 def _lone(run: ToolRun) -> dict[str, Any]:

@@ -22,7 +22,6 @@ from typing import Any, Final
 import msgspec
 
 from collector_processor.analyse.analyser import Clean, Finding
-from collector_processor.analyse.cleaning import Own
 from collector_processor.analyse.material import Material
 from collector_processor.analyse.syntax.changes import Change, change_of
 from collector_processor.analyse.syntax.compare import similarity
@@ -140,7 +139,7 @@ def _file(report: FileReport) -> dict[str, Any]:
         by_kind[change.change][change.kind] += 1
     return {
         "path": report.path,
-        "language": Own(report.language) if report.language is not None else None,
+        "language": report.language,
         "guessed": report.guessed,
         "whole": report.whole,
         "isNew": report.is_new,
@@ -153,13 +152,13 @@ def _file(report: FileReport) -> dict[str, Any]:
         "nodesMatched": report.nodes_matched,
         "changes": {change: dict(counts) for change, counts in by_kind.items()},
         "changedNodes": [
-            {"change": Own(each.change), "kind": Own(each.kind), "lines": each.lines, "size": each.size}
+            {"change": each.change, "kind": each.kind, "lines": each.lines, "size": each.size}
             for each in report.changes[:MAX_NODES]
         ],
         "functions": [
             {
                 "name": each.name,
-                "change": Own(each.change),
+                "change": each.change,
                 "lines": each.lines,
                 "complexityBefore": each.complexity_before,
                 "complexityAfter": each.complexity_after,

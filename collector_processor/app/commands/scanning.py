@@ -20,8 +20,7 @@ from collector_processor.guard.rescan import Rescan
 from collector_processor.store import halts as store_halts
 from collector_processor.store.database import Database
 from collector_processor.store.halts import Halt, halted
-from collector_processor.store.places import BEGINNING
-from collector_processor.store.rescan import Scan, Scanned, by_type
+from collector_processor.store.rescan import BEGINNING, Scan, Scanned, by_type
 from collector_processor.telemetry import get_logger
 
 __all__ = ["Halt", "Scanned", "by_type", "halts", "held", "resume", "scan"]

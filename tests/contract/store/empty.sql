@@ -11,4 +11,4 @@ TRUNCATE benchmark_data.hourly_statistics_aggregate;
 TRUNCATE benchmark_data.hourly_latencies_aggregate;
 TRUNCATE benchmark_data.daily_statistics_aggregate;
 TRUNCATE benchmark_data.daily_latencies_aggregate;
-UPDATE benchmark_data.maintenance SET horizon = DEFAULT, settled_at = NULL, retired_at = NULL;
+UPDATE benchmark_data.maintenance SET horizon = DEFAULT, settled_at = NULL, retired_at = NULL, former_violations = 0;

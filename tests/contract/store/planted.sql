@@ -13,8 +13,8 @@ SET
     undecodable_spans = '[["AA==", "Aw==", "", "pear"], ["AA==", "BA==", "", "quince"]]';
 INSERT INTO benchmark_data.point_keys (id, trace_id, span_id, namespace, revision, state, spans)
 VALUES (gen_random_uuid(), '\x01', '\x01', 'quince', 0, 'erased', 0);
-INSERT INTO benchmark_data.deep_samples (id, timestamp, task_id, facet, inclusion_probability, policy, content)
-SELECT id, timestamp, task_id, 'conversation', 0.5, 'default', '{"turns": [{"quince": 1}]}' FROM benchmark_data.points;
+INSERT INTO benchmark_data.deep_samples (id, timestamp, facet, inclusion_probability, policy, content)
+SELECT id, timestamp, 'conversation', 0.5, 'default', '{"turns": ["quince"]}' FROM benchmark_data.points;
 INSERT INTO benchmark_data.privacy_halts (source, id, found)
 SELECT source, id, '1 EMAIL'
 FROM benchmark_data.points

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
@@ -15,10 +15,12 @@ from collector_processor.errors import UnfitError
 from collector_processor.model.facts import Facts, Problem
 from collector_processor.model.record import State
 from collector_processor.store import rescan as under_test
+from collector_processor.store.erasure import Kind, Marks, Request, erase
 from collector_processor.store.figures import read_figures
-from collector_processor.store.places import BEGINNING
+from collector_processor.store.maintenance import retire
 from collector_processor.store.quarantine import Quarantine
-from collector_processor.store.rescan import Scan
+from collector_processor.store.rescan import BEGINNING, Scan
+from collector_processor.store.tiers import Lifetimes
 
 LATE = late(Facts(routings=(routing(1, 9, rationale="it came late"),)))
 
@@ -30,6 +32,26 @@ def scan(run, store, limit=None, *, halting=False):
 @pytest.fixture
 def quarantine(store):
     return Quarantine(store._database, revise, unite)
+
+
+@pytest.fixture
+def plant(run, store):
+    """Put a text into the deep samples of a record, one a facet."""
+
+    def plant(text, trace=1, facets=("conversation",)):
+        for facet in facets:
+            run(
+                execute(
+                    store,
+                    "INSERT INTO benchmark_data.deep_samples"
+                    " (id, timestamp, facet, inclusion_probability, policy, content)"
+                    f" SELECT id, timestamp, '{facet}', 0.5, 'some', jsonb_build_object('said', '{text}'::text)"
+                    f" FROM benchmark_data.points WHERE id = '{id_of(trace)}'"
+                    " ON CONFLICT (timestamp, id, facet) DO UPDATE SET content = excluded.content",
+                )
+            )
+
+    return plant
 
 
 def test_every_page_is_read_and_compressed_records_are_mended(run, store, rows, tier, monkeypatch):
@@ -56,6 +78,19 @@ def test_every_page_is_read_and_compressed_records_are_mended(run, store, rows, 
     assert_balanced(rows)
 
 
+def test_violations_stay_counted_when_the_trail_is_retired(run, url, store, rows):
+    run(store.apply(batch(closed(whole(description="quince")), *many(1, first=2))))
+    scan(run, store)
+    later = datetime.now(UTC) + timedelta(days=3)
+    for _ in range(2):
+        run(retire(url, Lifetimes(retain_records=None, retain_statistics=timedelta(days=1)), later))
+        assert rows("SELECT FROM benchmark_data.audit") == []
+        assert run(read_figures(store._database)).collection["privacy_violations"] == 1
+    run(store.apply(batch(closed(whole(4, task_id="t-4", description="quince")))))
+    scan(run, store)
+    assert run(read_figures(store._database)).collection["privacy_violations"] == 2
+
+
 def test_a_discarded_record_stays_so(run, store, rows, quarantine):
     run(store.apply(batch(*many(1), closed(whole(2, task_id="t-2", description="quince")))))
     run(quarantine.discard(id_of(2), author="bo", reason="noise"))
@@ -79,6 +114,86 @@ def test_a_person_releases_what_a_scan_condemned(run, store, rows, quarantine):
     run(store.apply(batch(LATE)))
     assert run(quarantine.show(id_of())).state is State.RELEASED
     assert_balanced(rows)
+
+
+# -- Deep samples ----------------------------------------------------------------------------------------------
+
+
+def test_what_stands_in_a_deep_sample_condemns_its_record(run, store, rows, quarantine, plant, tier):
+    tasks = {1: "pear", 2: "pear", 3: "quince"}
+    run(store.apply(batch(*[closed(whole(n, task_id=f"t-{n}", description=said)) for n, said in tasks.items()])))
+    plant("as quince said", trace=1, facets=("conversation", "judge"))
+    plant("as the pear said", trace=2)
+    plant("quince", trace=3)
+    if tier in ("timescaledb", "given"):
+        assert rows("SELECT compress_chunk(chunk) FROM show_chunks('benchmark_data.deep_samples') AS chunk")
+    scanned = scan(run, store, halting=True)
+    assert {each.id: each.found for each in scanned.violations} == {id_of(1): {"EMAIL": 2}, id_of(3): {"EMAIL": 2}}
+    assert (scanned.elsewhere, scanned.unsearched) == ({}, [])
+    contents = "SELECT content ->> 'said' AS said, bytes FROM benchmark_data.deep_samples ORDER BY id, facet"
+    said = ["as <> said", "as <> said", "as the pear said", "<>"]
+    assert sorted(row["said"] for row in rows(contents)) == sorted(said)
+    assert {row["bytes"] for row in rows(contents) if row["said"] == "<>"} == {len('{"said":"<>"}')}
+    record = run(quarantine.show(id_of(1)))
+    assert (record.state, record.revision) == (State.QUARANTINED, 2)
+    assert {(each.field, each.problem) for each in record.facts.anomalies} == {
+        ("conversation", Problem.PERSONAL_DATA), ("judge", Problem.PERSONAL_DATA), ("pii", Problem.CONDEMNED),
+    }  # fmt: skip
+    assert rows("SELECT task_id FROM benchmark.data_points") == [{"task_id": "t-2"}]
+    assert rows("SELECT task_id FROM benchmark.deep_samples") == [{"task_id": "t-2"}]
+    assert [entry.reason for entry in run(quarantine.trail(id_of(1)))] == ["2 EMAIL"]
+    assert rows("SELECT source, found FROM benchmark_data.privacy_halts") == [{"source": "arbiter", "found": "2 EMAIL"}]
+    assert run(read_figures(store._database)).collection["privacy_violations"] == 2
+    again = scan(run, store)
+    assert (again.records, again.violations, again.elsewhere) == (3, [], {})
+    assert run(quarantine.show(id_of(1))) == record
+    assert_balanced(rows)
+
+
+def test_a_released_record_is_condemned_for_what_its_sample_says_later(run, store, rows, quarantine, plant):
+    run(store.apply(batch(closed(whole(description="quince")))))
+    scan(run, store)
+    run(quarantine.release(id_of(), author="bo", reason="it is redacted"))
+    plant("quince")
+    assert [each.id for each in scan(run, store).violations] == [id_of()]
+    assert run(quarantine.show(id_of())).state is State.QUARANTINED
+    assert run(quarantine.release(id_of(), author="bo", reason="so is that")).state is State.RELEASED
+    assert rows("SELECT content FROM benchmark.deep_samples") == [{"content": {"said": "<>"}}]
+    assert scan(run, store).violations == []
+    assert_balanced(rows)
+
+
+def test_the_samples_of_a_discarded_record_are_mended_and_it_stays_so(run, store, rows, quarantine, plant):
+    run(store.apply(batch(*many(1))))
+    plant("quince")
+    run(quarantine.discard(id_of(), author="bo", reason="noise"))
+    assert [each.id for each in scan(run, store).violations] == [id_of()]
+    assert run(quarantine.show(id_of())).state is State.DISCARDED
+    assert "quince" not in str(rows("SELECT content FROM benchmark_data.deep_samples"))
+    assert_balanced(rows)
+
+
+def test_nothing_is_found_of_a_record_that_was_erased(run, store, rows, quarantine, plant):
+    run(store.apply(batch(*many(2))))
+    plant("quince")
+    marks = Marks(task_ids=[run(quarantine.show(id_of())).task.id])
+    run(erase(store._database, Request(Kind.TASK, "t-1", "bo", "asked"), marks, journal={}))
+    scanned = scan(run, store)
+    assert (scanned.records, scanned.violations, scanned.elsewhere) == (1, [], {})
+    assert_balanced(rows)
+
+
+def test_a_sample_that_can_t_be_searched_withholds_its_record(run, store, rows, plant):
+    run(store.apply(batch(*many(2))))
+    plant("a medlar")
+    scanned = scan(run, store, halting=True)
+    assert ([each.id for each in scanned.unsearched], scanned.violations) == ([id_of()], [])
+    assert rows("SELECT content FROM benchmark_data.deep_samples") == [{"content": {"said": "a medlar"}}]
+    assert rows("SELECT FROM benchmark.deep_samples") == rows("SELECT FROM benchmark_data.privacy_halts") == []
+    assert_balanced(rows)
+
+
+# -- Beside records --------------------------------------------------------------------------------------------
 
 
 def test_a_mended_stray_still_joins_and_condemns_its_record(run, store, rows, quarantine):

@@ -331,7 +331,7 @@ def test_an_invalid_record_is_seen_everywhere(run, store, rows):
 def test_deep_samples_follow_their_record(run, store, rows):
     run(store.apply(batch(*many(1))))
     insert = (
-        "INSERT INTO benchmark_data.deep_samples SELECT id, timestamp, task_id, 'judge', 0.2, 'always', '{\"a\": 1}'"
+        "INSERT INTO benchmark_data.deep_samples SELECT id, timestamp, 'judge', 0.2, 'always', '{\"a\": 1}'"
         " FROM benchmark_data.points"
     )
     run(execute(store, insert))

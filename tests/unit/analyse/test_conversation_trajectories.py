@@ -8,10 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.analysis import FORMS, material_of, replayed, said_in
+from support.analysis import FORMS, material_of, replayed, said_in, work_of
+from support.facts import whole
 
-from collector_processor.analyse.conversation import conversation_of
+from collector_processor.analyse import Cleaned
+from collector_processor.analyse.conversation import ConversationAnalyser, conversation_of
+from collector_processor.analyse.examine import examine
+from collector_processor.guard import Protector
+from collector_processor.guard.privacy import Keyring, Text
+from collector_processor.guard.rescan import Rescan
 from collector_processor.model.samples import SampleStatus
+from collector_processor.model.sampling import Facet
 
 SHARED = Path(os.environ.get("OTEL_BENCHMARK_SHARED") or Path(__file__).parents[4] / "shared")
 TRAJECTORIES = SHARED / "data/tau-bench/gpt-4o-airline.json"
@@ -58,3 +65,19 @@ def test_each_tool_run_stands_with_the_call_that_asked_for_it(trajectories):
         answered = {message["tool_call_id"] for message in trajectory if message["role"] == "tool"}
         assert runs == [(identity, identity in answered) for identity, _ in runs]
         assert content["toolRuns"] == []
+
+
+def test_a_later_scan_by_the_same_rules_finds_nothing_new_in_a_sample(trajectories):
+    """Else it would condemn records, and halt their source, for nothing."""
+    protector = Protector(None, Keyring({"k1": b"pseudonyms of sixteen bytes"}, "k1"))
+
+    def clean(texts, tenant):
+        redacted = protector.redact([Text(*each) for each in texts], tenant)
+        return Cleaned(redacted.values, frozenset(each.number for each in redacted.withheld))
+
+    scan = Rescan(protector)
+    analysers = {Facet.CONVERSATION: ConversationAnalyser()}
+    samples = [examine(work_of(*replayed(each)), analysers, clean, 1 << 20) for each in trajectories[::5]]
+    assert sum(b"<EMAIL:k1:" in sample.content for sample in samples) > 3
+    for sample in samples:
+        assert scan.record(whole(), None, {sample.facet: json.loads(sample.content)}) is None

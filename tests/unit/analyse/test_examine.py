@@ -10,7 +10,6 @@ from support.lifecycle import execution, task
 
 from collector_processor.analyse import Cleaned, Finding
 from collector_processor.analyse.budget import Budget
-from collector_processor.analyse.cleaning import Own
 from collector_processor.analyse.examine import examine
 from collector_processor.model.samples import SampleReason, SampleStatus
 from collector_processor.model.sampling import Facet
@@ -52,10 +51,10 @@ def test_every_text_is_cleaned_but_our_own():
         seen.extend(texts)
         return Cleaned([f"<{value}>" for _, value in texts], frozenset())
 
-    content = {"name": "Ada", "deep": [{"text": ["x", "y"]}, ("z",)], "id": Own("4111111111111111"), "n": 5}
+    content = {"name": "Ada", "deep": [{"text": ["x", "y"]}, ("z",)], "spanId": "4111111111111111", "n": 5}
     sample = sample_of(Analyser(content), clean=clean)
     assert json.loads(sample.content) == {
-        "name": "<Ada>", "deep": [{"text": ["<x>", "<y>"]}, ["<z>"]], "id": "4111111111111111", "n": 5,
+        "name": "<Ada>", "deep": [{"text": ["<x>", "<y>"]}, ["<z>"]], "spanId": "4111111111111111", "n": 5,
     }  # fmt: skip
     assert seen[:4] == [("name", "Ada"), ("text", "x"), ("text", "y"), ("deep", "z")]
 

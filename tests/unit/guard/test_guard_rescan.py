@@ -113,6 +113,30 @@ def test_texts_beside_records_keep_their_order() -> None:
     assert RESCAN.texts(texts[1:2], "ab") is None
 
 
+def test_what_stands_in_deep_samples_condemns_like_what_stands_in_the_record() -> None:
+    said = {"messages": [{"role": "user", "parts": [{"content": f"ask {MAIL}"}], "spanId": "4111111111111111"}]}
+    found = RESCAN.record(whole(description=MAIL), None, {"conversation": said, "ast": {"files": ["a.py"], "n": 4}})
+    assert found is not None
+    assert dict(found.found) == {"EMAIL": 2}
+    (message,) = found.samples["conversation"]["messages"]
+    assert (message["parts"], message["spanId"]) == ([{"content": f"ask {mail()}"}], "4111111111111111")
+    assert found.samples.keys() == {"conversation"}
+    assert {(each.field, each.detail) for each in found.facts.anomalies} == {
+        (a.TASK_DESCRIPTION, "1 EMAIL"), ("deep_samples.conversation", "1 EMAIL"), ("pii", None),
+    }  # fmt: skip
+    assert severities(judged(found.facts, MILD))["pii"] is Severity.CRITICAL
+    assert RESCAN.record(found.facts, None, found.samples) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "gate"), [(MAIL, "pii"), (f"ghp_{'a1B2c3D4e5F6' * 3}", "secrets"), (TOO_DEEP, "text-withheld")]
+)
+def test_a_sample_alone_condemns_a_record(said: str, gate: str) -> None:
+    found = RESCAN.record(whole(), None, {"reflection": {"text": said}})
+    assert found is not None
+    assert severities(judged(found.facts, MILD))[gate] is Severity.CRITICAL
+
+
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Detection raises on one word."""
@@ -131,6 +155,8 @@ def test_a_record_on_which_detection_fails_keeps_its_texts_and_is_condemned_once
     facts = whole(description=f"quince {MAIL}")
     with pytest.raises(DetectionError, match=rf"^detection fails in {a.TASK_DESCRIPTION}$"):
         RESCAN.record(facts, None)
+    with pytest.raises(DetectionError, match=r"^detection fails in deep_samples\.judge$"):
+        RESCAN.record(whole(), None, {"judge": {"reasoning": "quince"}})
     condemned = RESCAN.condemn(revise(ID, facts, 1).point, "detection fails")
     assert condemned is not None
     assert (condemned.state, condemned.revision, condemned.task.description) == (

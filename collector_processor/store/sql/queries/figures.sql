@@ -70,7 +70,8 @@ SELECT
         WHEN ledger.accepted + ledger.quarantined > 0
             THEN (ledger.quarantined / (ledger.accepted + ledger.quarantined))::double precision
     END AS validation_failure_rate,
-    (SELECT count(*) FROM benchmark_data.audit WHERE action = 'scan') AS privacy_violations,
+    maintenance.former_violations
+        + (SELECT count(*) FROM benchmark_data.audit WHERE action = 'scan') AS privacy_violations,
     day.agents AS agents_covered,
     day.task_types AS task_types_covered,
     complexities.distribution AS complexity_distribution,

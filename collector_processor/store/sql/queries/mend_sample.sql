@@ -1,4 +1,4 @@
--- A deep sample without what was found in it; content that nobody can read is none.
+-- A deep sample without what was found in it.
 UPDATE benchmark_data.deep_samples
-SET task_id = (%(texts)s::text[])[1], content = coalesce((%(texts)s::text[])[2]::jsonb, '{}')
+SET content = %(content)s::text::jsonb, bytes = %(bytes)s
 WHERE timestamp = %(timestamp)s AND id = %(id)s AND facet = %(facet)s;
