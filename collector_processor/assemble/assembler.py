@@ -8,12 +8,13 @@ are the journalled ones, so that a restart changes nothing.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from collector_processor.assemble.census import Census
 from collector_processor.assemble.closing import Limits, Plan, plan
 from collector_processor.assemble.index import Entry, Lookup, Trace, span_ids
+from collector_processor.assemble.shedding import Excess, Shedder
 from collector_processor.assemble.tree import OpenSpan, Owner, Place, owners
 from collector_processor.model.stages import HEADER, Closing, Fragment, FragmentFlag, Known, SealKind, Stored
 
@@ -54,6 +55,7 @@ class Assembler:
         self._ready_records = 0
         self._ready_since = 0
         self._census = Census()
+        self._shedder = Shedder(self._traces)
 
     # -- Arrival ---------------------------------------------------------------------------------------------
 
@@ -231,7 +233,30 @@ class Assembler:
         if trace is not None:
             trace.forget(ids)
 
+    # -- Shedding --------------------------------------------------------------------------------------------
+
+    def excessive(self, excess: Excess, size_of: Callable[[int], int], lookup: Lookup) -> list[Closing]:
+        """Foreign spans that are to be shed (see `Shedder.decide`). The index is unchanged until `relieved`."""
+        return self._shedder.decide(self._ready, excess, size_of, lookup)
+
+    def relieved(self, closings: Sequence[Closing], now: int) -> None:
+        """The journal has shed them. What is remembered of them is read again when their trace is looked at."""
+        self.carried_out(closings, now)
+        for closing in closings:
+            trace = self._traces.get(closing.trace_id)
+            if trace is not None:
+                trace.known = trace.ids = None
+
     # -- Questions -------------------------------------------------------------------------------------------
+
+    @property
+    def open_traces(self) -> int:
+        """How many traces have open spans."""
+        return len(self._traces)
+
+    def fresh(self, trace_ids: Iterable[bytes]) -> int:
+        """How many of these traces have none yet."""
+        return len(set(trace_ids) - self._traces.keys())
 
     def traces(self) -> list[bytes]:
         """Ids of all traces with open spans."""

@@ -114,6 +114,16 @@ def erased(trace_id: bytes, spans: Sequence[OpenSpan]) -> Closing:
     return Closing(trace_id, None, b"", _members(spans), _links(spans, LinkReason.ERASED))
 
 
+def shed(trace_id: bytes, going: Sequence[OpenSpan], spans: dict[bytes, OpenSpan], known: Known) -> Closing:
+    """Let go of some of a trace's open `spans` for want of room; the record of the task above them is truncated.
+
+    As when they are given up, nothing is left behind below a root: no task can come above it.
+    """
+    found = owners(spans, known)
+    linked = [span for span in going if found[span.span_id].place not in {Place.ROOT, Place.CYCLE}]
+    return Closing(trace_id, None, b"", _members(going), _links(linked, LinkReason.TRUNCATED))
+
+
 class _Surroundings(NamedTuple):
     """Of a group without a task: the trace's last arrival, and whether it has lifecycle spans but evaluations."""
 

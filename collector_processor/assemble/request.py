@@ -122,6 +122,19 @@ def extract(payload: bytes, positions: Collection[int]) -> bytes:
     return extracted
 
 
+def emptied(payload: bytes, positions: int) -> bytes:
+    """A fragment's payload in which nothing stands at the positions of a mask, while all others keep theirs."""
+    traces, position = RawTraces.FromString(payload), -1
+    for resource in traces.resource_spans:
+        for scope in resource.scope_spans:
+            for index in range(len(scope.spans)):
+                position += 1
+                if positions >> position & 1:
+                    scope.spans[index] = b""
+    left: bytes = traces.SerializeToString()
+    return left
+
+
 class Share:
     """What a request says of one trace on the way into one fragment, grouped by the scopes that it came in.
 

@@ -132,6 +132,16 @@ class Settings:
         values.count(1, 10_000_000), "10000", "spans kept of one task; more are shed, foreign ones first, and counted"
     )
     max_task_bytes: int = _setting(values.size("1KiB", "16GiB"), "64MiB", "the same limit in bytes")
+    max_open_spans: int = _setting(
+        values.count(1000, 1_000_000_000),
+        "5000000",
+        "spans of unfinished tasks, some 100 bytes of memory each; from 85 % on foreign ones are shed",
+    )
+    max_open_traces: int = _setting(
+        values.count(100, 1_000_000_000),
+        "1000000",
+        "their traces, some 500 bytes of memory each; from 85 % on old ones without a lifecycle span are shed",
+    )
     tenant_key: bytes | None = _setting(
         values.KEY, "", "hashes tenants that arrive in clear; without it they are left out and flagged", secret=True
     )

@@ -132,8 +132,9 @@ class Counters(msgspec.Struct):
     """Every span and record that ever passed, by where it went. Saved in the transaction that moves it.
 
     Journal spans, log records among them: received = rejected + traceless + duplicate + open + sealed + foreign +
-    truncated + undecodable + dead + given_up + in_fallback + damaged + withdrawn + handed_over, where handed_over =
-    in_points + duplicate_facts + orphaned + discarded + erased. What was erased before it could be handed over is
+    truncated + shed + undecodable + dead + given_up + in_fallback + damaged + withdrawn + handed_over, where
+    handed_over = in_points + duplicate_facts + orphaned + discarded + erased. Truncated is what the limits of a task
+    shed, shed what journal or memory had no room for. What was erased before it could be handed over is
     withdrawn; a dead letter that a person discarded is given up; what stood in a line of the fallback that can't be
     read is damaged.
     Records: tasks_closed = tasks_sealed + accepted + quarantined + repeated + dead + given_up + in_fallback +
@@ -152,6 +153,7 @@ class Counters(msgspec.Struct):
     sealed: int = 0
     foreign: int = 0
     truncated: int = 0
+    shed: int = 0
     undecodable: int = 0
     dead: int = 0
     given_up: int = 0

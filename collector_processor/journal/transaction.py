@@ -168,8 +168,7 @@ class Transaction:
                 if closing.span_ids:
                     self._departed.remember(closing.sealed, batch.id, closing.span_ids)
             if closing.links:
-                self.counters.sequence += 1
-                self._departed.leave_links(self.counters.sequence, closing, now + links_kept)
+                self.leave_links(closing, now + links_kept)
             dropped = 0
             for member in closing.dropped:
                 dropped += len(member.positions)
@@ -182,6 +181,11 @@ class Transaction:
         """Let a batch wait for a worker; the caller counts its spans."""
         self.changes += 1
         self._txn.put(batch.id.bytes, _encode(batch), db=self._dbs["seals"])
+
+    def leave_links(self, closing: Closing, until: int) -> None:
+        """Remember until then (ns) what stands in its links."""
+        self.counters.sequence += 1
+        self._departed.leave_links(self.counters.sequence, closing, until)
 
     def finish(self, members: Iterable[Member]) -> None:
         """Let spans leave the journal for good; the caller counts them."""
@@ -301,8 +305,7 @@ class Transaction:
         for closing in closings:
             self.changes += 1
             spans = sum(len(member.positions) for member in closing.dropped)
-            self.counters.sequence += 1
-            self._departed.leave_links(self.counters.sequence, closing, until)
+            self.leave_links(closing, until)
             for member in closing.dropped:
                 self._finish(member)
             self.counters.open -= spans

@@ -17,8 +17,10 @@ from uuid import UUID
 import msgspec
 
 from collector_processor.app.journalling.holding import Held, Holding
+from collector_processor.app.journalling.room import Room
 from collector_processor.app.journalling.sealing import SECOND, Sealing, Waiting
 from collector_processor.app.journalling.shares import Shares
+from collector_processor.app.journalling.shedding import Shedding
 from collector_processor.app.journalling.sources import Sources
 from collector_processor.app.journalling.subject import Subject
 from collector_processor.app.journalling.withdrawal import Withdrawal, Withdrawn
@@ -42,7 +44,6 @@ from collector_processor.model.stages import (
     Applied,
     Departure,
     Fragment,
-    FragmentFlag,
     Member,
     Receipt,
     Signal,
@@ -135,6 +136,15 @@ class Front:
             on_departed=on_departed,
             links_kept=self._links_kept,
         )
+        self._room = Room(settings, self._assembler, self._shares)
+        self._shedding = Shedding(
+            self.run,
+            clock,
+            self._holding,
+            self._room,
+            deciding=self._sealing.deciding,
+            links_kept=self._links_kept,
+        )
         self._staged: dict[bytes, set[bytes]] = {}
         self._staged_in: Transaction | None = None
         self._rotated_at = 0
@@ -204,7 +214,7 @@ class Front:
         if self._staged_in is not transaction:
             self._staged, self._staged_in = {}, transaction
         if split.fragments:
-            self._check_room(transaction, split)
+            self._room.check(transaction, split, self._staged)
         now = self._clock()
         self._holding.check(split.fragments)
         counters = transaction.counters
@@ -222,18 +232,6 @@ class Front:
                 stored = transaction.append(fragment, now, arrival.duplicates)
                 written.append((stored, arrival, fragment))
         return written
-
-    def _check_room(self, transaction: Transaction, split: Split) -> None:
-        """The last tenth is for requests that hold a task span, which alone can make room."""
-        limit, used = self._settings.journal_max_bytes, transaction.used_bytes()
-        if not any(fragment.flags & FragmentFlag.TASK for fragment in split.fragments):
-            limit -= limit // 10
-        if used + sum(map(_size, split.fragments)) > limit:
-            raise JournalFullError(
-                f"the journal is full ({used} of {self._settings.journal_max_bytes} bytes): "
-                "the database is behind or down, or JOURNAL_MAX_BYTES is too small"
-            )
-        self._shares.check(transaction, split.fragments, limit)
 
     def _index(self, written: list[tuple[Stored, Arrival, Fragment]]) -> None:
         for stored, arrival, fragment in written:
@@ -253,8 +251,9 @@ class Front:
                 await asyncio.sleep(FAILED_SECONDS)
 
     async def tick(self) -> int:
-        """Close and seal what is due now. Returns the number of tasks sealed."""
+        """Close and seal what is due now, shed what has no room. Returns the number of tasks sealed."""
         sealed = await self._sealing.due()
+        await self._shedding.due()
         await self._rotate_keys()
         return sealed
 
@@ -407,7 +406,3 @@ class Front:
 def _mark(taken: dict[int, int], members: Sequence[Member]) -> None:
     for member in members:
         taken[member.sequence] = taken.get(member.sequence, 0) | member.mask
-
-
-def _size(fragment: Fragment) -> int:
-    return len(fragment.headers) + len(fragment.payload)

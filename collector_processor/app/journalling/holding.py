@@ -98,8 +98,8 @@ class Holding:
         self._traces |= held
         parting = [closing for closing in closings if closing.trace_id not in held]
         for closing in parting:
-            for member in (*(closing.sealed.members if closing.sealed is not None else ()), *closing.dropped):
-                self._leave(member.sequence)
+            members = (*(closing.sealed.members if closing.sealed is not None else ()), *closing.dropped)
+            self.left(member.sequence for member in members)
         return parting, held
 
     def _is_halted(self, transaction: Transaction, sequence: int) -> bool:
@@ -120,12 +120,13 @@ class Holding:
             self._bytes[source] += known.bytes
         return halted
 
-    def _leave(self, sequence: int) -> None:
-        """A fragment goes, or a part of it; of that, what stays is counted when it is looked at again."""
-        known = self._fragments.pop(sequence, None)
-        if known is not None:
-            for source in known.sources & self.sources:
-                self._bytes[source] -= known.bytes
+    def left(self, sequences: Iterable[int]) -> None:
+        """Fragments go, or parts of them; of that, what stays is counted when it is looked at again."""
+        for sequence in sequences:
+            known = self._fragments.pop(sequence, None)
+            if known is not None:
+                for source in known.sources & self.sources:
+                    self._bytes[source] -= known.bytes
 
     def state(self) -> dict[str, Held]:
         """What is held, by source."""

@@ -7,7 +7,7 @@ they can get equal parts, and there is always room for who comes next. Used in t
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -88,6 +88,31 @@ class Shares:
                 self._held[known[0]] -= known[1]
                 if not self._held[known[0]]:
                     del self._held[known[0]]
+
+    def shrunk(self, left: Mapping[int, int]) -> None:
+        """These fragments have so many bytes of payload left."""
+        for sequence, size in left.items():
+            if (known := self._fragments.get(sequence)) is not None:
+                self._held[known[0]] -= known[1] - size
+                self._fragments[sequence] = known[0], size
+
+    def sizes(self, services: Collection[object] | None = None) -> Callable[[int], int]:
+        """Bytes of a fragment by its sequence; 0 of one that none of these services sent, or whose it isn't known."""
+
+        def size_of(sequence: int) -> int:
+            service, size = self._fragments.get(sequence, (None, 0))
+            return size if services is None or service in services else 0
+
+        return size_of
+
+    def over(self, mark: float, to: float, used: int, limit: int) -> dict[Service, int]:
+        """Services that hold more than this part of their share, and what they hold above the part `to` of it."""
+        rooms = {service: self._room(held, used, limit) for service, held in self._held.items()}
+        return {
+            service: int(self._held[service] - to * room)
+            for service, room in rooms.items()
+            if self._share < 1 and self._held[service] > mark * room
+        }
 
     def found(self, stored: Stored) -> None:
         """A fragment was there at the start; whose it is, is read later."""

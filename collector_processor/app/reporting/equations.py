@@ -21,6 +21,7 @@ def journal_spans(counters: Counters) -> Equation:
             "sealed": counters.sealed,
             "foreign": counters.foreign,
             "truncated": counters.truncated,
+            "shed": counters.shed,
             "undecodable": counters.undecodable,
             "dead_lettered": counters.dead,
             "discarded": counters.given_up,

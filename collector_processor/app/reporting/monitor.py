@@ -233,7 +233,10 @@ class Monitor:
             ),
             place=report.Place(
                 open_tasks=summary.with_task,
+                open_traces=summary.traces,
+                max_open_traces=processor.settings.max_open_traces,
                 open_spans=counters.open,
+                max_open_spans=processor.settings.max_open_spans,
                 closed_tasks=summary.ready,
                 next_flush_seconds=processor.settings.flush_interval if summary.ready else None,
                 sealed_batches=len(backlog),

@@ -31,7 +31,10 @@ class Place(Part, frozen=True, kw_only=True):
     """Where data is, in the order of its way. `closed_tasks` wait to be sealed, at the latest in `next_flush`."""
 
     open_tasks: int
+    open_traces: int
+    max_open_traces: int
     open_spans: int
+    max_open_spans: int
     closed_tasks: int
     next_flush_seconds: float | None
     sealed_batches: int
@@ -210,7 +213,10 @@ def as_metrics(status: Status) -> Snapshot:
         metric.JOURNAL_MAX_BYTES: status.journal.max_bytes,
         metric.JOURNAL_SECONDS_TO_FULL: status.journal.seconds_to_full,
         metric.OPEN_TASKS: place.open_tasks,
+        metric.OPEN_TRACES: place.open_traces,
+        metric.MAX_OPEN_TRACES: place.max_open_traces,
         metric.OPEN_SPANS: place.open_spans,
+        metric.MAX_OPEN_SPANS: place.max_open_spans,
         metric.OLDEST_OPEN_TASK: place.oldest_open_task_seconds,
         metric.CLOSED_TASKS: place.closed_tasks,
         metric.SEALED_BATCHES: place.sealed_batches,

@@ -17,7 +17,17 @@ STATUS = Status(
     listening={"otlp_http": "127.0.0.1:4318"},
     workers=1,
     journal=Journal(bytes=4096, max_bytes=8192),
-    place=Place(open_tasks=2, open_spans=9, closed_tasks=1, next_flush_seconds=3.5, sealed_batches=0, sealed_tasks=0),
+    place=Place(
+        open_tasks=2,
+        open_traces=3,
+        max_open_traces=100,
+        open_spans=9,
+        max_open_spans=1000,
+        closed_tasks=1,
+        next_flush_seconds=3.5,
+        sealed_batches=0,
+        sealed_tasks=0,
+    ),
     database=Database(url="postgresql://owner:***@host/db", tier=None, up=False, lag_seconds=0.0, error="refused"),
     collection=Collection(
         total_data_points=5,

@@ -36,7 +36,10 @@ STATUS = Status(
     journal=Journal(bytes=3 << 20, max_bytes=8 << 30, seconds_to_full=400_000.0),
     place=Place(
         open_tasks=2,
+        open_traces=2,
+        max_open_traces=100,
         open_spans=9,
+        max_open_spans=1000,
         closed_tasks=1,
         next_flush_seconds=3.5,
         sealed_batches=4,

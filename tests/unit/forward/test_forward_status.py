@@ -32,7 +32,15 @@ def status(forward: Forward | None) -> Status:
         workers=1,
         journal=Journal(bytes=0, max_bytes=1),
         place=Place(
-            open_tasks=0, open_spans=0, closed_tasks=0, next_flush_seconds=None, sealed_batches=0, sealed_tasks=0
+            open_tasks=0,
+            open_traces=0,
+            max_open_traces=1,
+            open_spans=0,
+            max_open_spans=1,
+            closed_tasks=0,
+            next_flush_seconds=None,
+            sealed_batches=0,
+            sealed_tasks=0,
         ),
         database=Database(url="embedded", tier=None, up=True, lag_seconds=0.0),
         collection=Collection(),

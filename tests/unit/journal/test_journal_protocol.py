@@ -23,6 +23,7 @@ from support.spans import Piece, request
 from collector_processor.app.journalling.front import Front
 from collector_processor.app.journalling.sealing import SECOND, Waiting
 from collector_processor.app.reporting.equations import deep_samples
+from collector_processor.assemble.messages import RawTraces
 from collector_processor.config import Settings
 from collector_processor.journal import analyses, cipher, rows
 from collector_processor.journal.format import KEPT, epoch_of
@@ -152,6 +153,18 @@ class JournalProtocol(RuleBasedStateMachine):
         self.aged = True
         self.time_passes(seconds)
 
+    @rule(what=st.sampled_from(["_max_bytes", "_max_spans", "_max_traces"]), limit=st.integers(1, 12))
+    def room_gets_short(self, what: str, limit: int) -> None:
+        """Foreign spans of open traces are shed, in one commit or several."""
+        room = self.front._room
+        enough = getattr(room, what)
+        setattr(room, what, limit)
+        while True:
+            self.now += SECOND
+            if not self.loop.run_until_complete(self.front._shedding.due()):
+                break
+        setattr(room, what, enough)
+
     @rule()
     def flush(self) -> None:
         self.loop.run_until_complete(self.front.flush())
@@ -203,7 +216,17 @@ class JournalProtocol(RuleBasedStateMachine):
         batch = read_batch(transaction.view, batch_id)
         if batch is None:
             return None
-        return batch, JournalProtocol._spans(transaction, batch)
+        spans = JournalProtocol._spans(transaction, batch)
+        for task in batch.tasks:
+            for member, (_, payload, positions) in zip(
+                task.members, read_task(transaction.view, task).payloads, strict=True
+            ):
+                (resource,) = RawTraces.FromString(payload).resource_spans
+                (scope,) = resource.scope_spans
+                for position in positions:
+                    piece = BY_KEY[spans[member.sequence][position]]
+                    assert scope.spans[position] == piece.message().SerializeToString()
+        return batch, spans
 
     @staticmethod
     def _spans(transaction: Transaction, batch: SealedBatch) -> dict[int, list[SpanKey]]:
@@ -246,7 +269,7 @@ class JournalProtocol(RuleBasedStateMachine):
         if not hasattr(self, "front"):
             return
         places = self._ask(self._places)
-        foreign_gone = self.front.counters.foreign > 0
+        foreign_gone = self.front.counters.foreign + self.front.counters.shed > 0
         for key in self.acknowledged:
             if BY_KEY[key].kind == "foreign" and foreign_gone and places[key] == 0:
                 continue
@@ -260,7 +283,12 @@ class JournalProtocol(RuleBasedStateMachine):
         counters = self.front.counters
         assert counters.received == self.sent
         assert counters.received == (
-            counters.duplicate + counters.open + counters.sealed + counters.foreign + counters.handed_over
+            counters.duplicate
+            + counters.open
+            + counters.sealed
+            + counters.foreign
+            + counters.shed
+            + counters.handed_over
         )
 
     @invariant()
