@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -40,7 +41,7 @@ from psycopg.rows import dict_row
 from collector_processor.app.control import ask
 from collector_processor.app.reporting.status import Equation, Status
 from otel_benchmark import attributes as names
-from support.lifecycle import payload
+from support.lifecycle import evaluation, execution, foreign, payload, route, task, tool_call
 from support.logs import logs_payload
 
 SETTINGS = {
@@ -288,11 +289,22 @@ class Processor:
         """Ask the database as its owner; views need no schema."""
         return select(self.database_url, query, **parameters)
 
+    def stored_tasks(self) -> list[str]:
+        """Ids of tasks that have a record."""
+        return [row["task_id"] for row in self.rows("SELECT task_id FROM data_points")]
+
     def record(self, task_id: str) -> dict[str, Any]:
         """The record of the only data point of a task, in its wire form."""
         (row,) = self.rows("SELECT record FROM data_points WHERE task_id = %(task)s", task=task_id)
         record: dict[str, Any] = row["record"]
         return record
+
+
+def listens(address: str) -> bool:
+    """Whether somebody takes connections there."""
+    host, _, port = address.rpartition(":")
+    with socket.socket() as probe:
+        return probe.connect_ex((host, int(port))) == 0
 
 
 def wait_until(condition: Callable[[], object]) -> None:
@@ -355,6 +367,11 @@ def own(*spans: Span, task_id: str | None = None, trace_id: bytes | None = None)
     trace_id = trace_id or uuid.uuid4().bytes
     task_id = task_id or f"task-{uuid.uuid4().hex[:12]}"
     return Own(trace_id, task_id, [_renamed(span, trace_id, task_id) for span in spans])
+
+
+def whole_task(**more: Any) -> Own:
+    """One of each lifecycle span and a foreign one; `more` goes to `own`."""
+    return own(task(), route(), execution(), tool_call(), foreign(5), evaluation(), **more)
 
 
 def _renamed(original: Span, trace_id: bytes, task_id: str) -> Span:

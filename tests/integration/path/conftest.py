@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.lifecycle import evaluation, execution, route, task, tool_call
 from support.postgres import temporary_database
-from support.processor import Processor
+from support.processor import Processor, fact_spans, own
 
 from collector_processor.store.embedded import EmbeddedServer
 
@@ -37,3 +38,17 @@ def new_processor(postgres_url: str, tmp_path: Path) -> Iterator[Callable[..., P
     yield make
     for processor in made:
         processor.abandon()
+
+
+@pytest.fixture
+def good_neighbour(processor: Processor) -> Iterator[None]:
+    """A good task that is there meanwhile: in the end it is whole, and every span is in exactly one place."""
+    good = own(task(), route(), execution(), tool_call(), evaluation())
+    processor.send(*good.spans[1:3])
+    yield
+    processor.send(*good.spans[3:], good.spans[0])
+    processor.flush()
+    record = processor.record(good.task_id)
+    assert fact_spans(record) == {each.span_id.hex() for each in good.spans}
+    assert record["verdict"]["valid"]
+    processor.assert_balanced()
