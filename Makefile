@@ -19,7 +19,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CODE := otel_benchmark collector_processor tests
 
-.PHONY: help demo demo-jaeger test crash fuzz servers check audit bench lock clean
+.PHONY: help demo demo-jaeger test crash fuzz servers check audit bench soak lock clean
 
 help: ## these words
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -58,6 +58,9 @@ audit: ## ask the package index for known vulnerabilities of the pinned versions
 
 bench: $(READY) ## measure speed and memory, as ratios in one run
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(BENCH)
+
+soak: $(READY) ## run at half of the maximum rate (SOAK_SECONDS=1800): does memory, journal or lag grow? Charts in build/soak
+	PYTHONPATH=tests $(BIN)/python -m soak
 
 lock: ## pin anew what development uses, from pyproject.toml's bounds
 	@.ci/lock "$(PYTHON)" > constraints.txt.new

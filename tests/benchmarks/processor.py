@@ -18,6 +18,11 @@ from typing import Final, NamedTuple
 import psutil
 
 CONNECTIONS: Final = 4
+_MODULES: Final = {
+    "workers": "collector_processor.app.storing.worker",
+    "analysts": "collector_processor.app.analysing.analyst",
+    "forwarder": "collector_processor.app.forwarding.forwarder",
+}
 
 
 class Cpu(NamedTuple):
@@ -48,34 +53,33 @@ class Running(NamedTuple):
 
     def cpu(self) -> Cpu:
         """Ask the operating system; a process that has ended is charged to the one that had started it."""
-        postgres = self._postgres()
-        workers, others = self._children()
+        parts = self.parts()
         ended = spent(self.front, ended=True) - spent(self.front)
+        database, *backends = parts["postgres"]
         return Cpu(
             spent(self.front),
-            sum(map(spent, workers)),
-            ended + sum(map(spent, others)),
-            spent(postgres, ended=True) + sum(map(spent, postgres.children())),
+            sum(map(spent, parts["workers"])),
+            ended + sum(spent(process) for part in ("analysts", "forwarder", "others") for process in parts[part]),
+            spent(database, ended=True) + sum(map(spent, backends)),
         )
 
     def processes(self) -> list[psutil.Process]:
         """All of the processor's own."""
-        workers, others = self._children()
-        return [self.front, *workers, *others]
+        return [process for part, members in self.parts().items() if part != "postgres" for process in members]
 
-    def _children(self) -> tuple[list[psutil.Process], list[psutil.Process]]:
-        """Workers, and what else the front has started; PostgreSQL is neither."""
-        database = self._postgres()
-        workers: list[psutil.Process] = []
-        others: list[psutil.Process] = []
+    def parts(self) -> dict[str, list[psutil.Process]]:
+        """What runs, by its part: the front, what it has started, and PostgreSQL, its postmaster first."""
+        database = psutil.Process(int((self.folder / "database/cluster/postmaster.pid").read_text().split()[0]))
+        found: dict[str, list[psutil.Process]] = {name: [] for name in ("front", *_MODULES, "others", "postgres")}
+        found["front"].append(self.front)
+        found["postgres"] += [database, *database.children()]
         for child in self.front.children():
             with contextlib.suppress(psutil.NoSuchProcess):  # it ended since it was listed
                 if child != database:
-                    (workers if "collector_processor.app.storing.worker" in child.cmdline() else others).append(child)
-        return workers, others
-
-    def _postgres(self) -> psutil.Process:
-        return psutil.Process(int((self.folder / "database/cluster/postmaster.pid").read_text().split()[0]))
+                    command = child.cmdline()
+                    part = next((name for name, module in _MODULES.items() if module in command), "others")
+                    found[part].append(child)
+        return found
 
     def stages(self) -> dict[str, float]:
         """Seconds of the worker so far by stage, as it tells; storing includes the wait for PostgreSQL."""
