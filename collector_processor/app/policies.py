@@ -72,11 +72,11 @@ class Policies:
     def __init__(self, config: SamplingConfig) -> None:
         self._config = config
 
-    def learn(self, transaction: Transaction, tally: Tally, now: int) -> None:
-        """Take in what a batch, or an analysis, has to tell; `now` in ns."""
-        if tally != Tally():
+    def learn(self, transaction: Transaction, tallies: Iterable[Tally], now: int) -> None:
+        """Take in what a batch, or analyses, have to tell; `now` in ns."""
+        if told := [tally for tally in tallies if tally != Tally()]:
             note = _note(transaction)
-            memory = advance(note.memory, (tally,), self._config, now)
+            memory = advance(note.memory, told, self._config, now)
             transaction.note(_NOTE, _encode(_Note(memory, note.admitted)))
 
     def admit(self, transaction: Transaction, facet: Facet, now: int) -> bool:

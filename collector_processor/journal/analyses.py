@@ -13,7 +13,7 @@ import msgspec
 
 from collector_processor.journal.format import SEQUENCE, Analysis
 from collector_processor.journal.reader import View, decode_analysis, rows_of
-from collector_processor.model.sampling import Facet
+from collector_processor.model.sampling import Facet, Tally
 from collector_processor.model.stages import Due, Member, SealedBatch, SealKind
 
 if TYPE_CHECKING:
@@ -35,6 +35,14 @@ class Limits(NamedTuple):
 
 
 NO_ROOM: Final = Limits()
+
+
+class Analysed(NamedTuple):
+    """An analysis that has ended, what it `spent`, and whether its record was gone, so that it was in vain."""
+
+    number: int
+    spent: Tally = Tally()
+    void: bool = False
 
 
 def plan(
@@ -96,10 +104,10 @@ def pending(view: View, after: int = 0) -> Iterator[tuple[int, Analysis]]:
             found = cursor.next()
 
 
-def done(transaction: Transaction, number: int, *, void: bool) -> bool:
-    """What an analysis gave is stored, or its record is gone (`void`): its spans leave. False if done before."""
-    facets = _end(transaction, number)
-    if void:
+def done(transaction: Transaction, analysed: Analysed) -> bool:
+    """What an analysis gave is stored, or its record is gone: its spans leave. False if done before."""
+    facets = _end(transaction, analysed.number)
+    if analysed.void:
         transaction.counters.samples_void += facets
     else:
         transaction.counters.samples_stored += facets

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Final, TypeVar
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
+from typing import Final, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from collector_processor.analyse import Part, Work
+from collector_processor.app.analysing.outbox import Ended, Outbox
 from collector_processor.app.analysing.pool import pool_of
 from collector_processor.app.database import DatabaseKeeper
 from collector_processor.app.journalling.front import Front
 from collector_processor.config import Settings
-from collector_processor.errors import AnalysisError, DamagedEntryError, StoreError, told
+from collector_processor.errors import AnalysisError, DamagedEntryError, StoreError, Trouble, told
+from collector_processor.journal.analyses import Analysed
 from collector_processor.journal.format import Analysis
 from collector_processor.model.record import encode_point, point_id
 from collector_processor.model.samples import Sample, SampleReason, SampleStatus
-from collector_processor.model.sampling import Facet, Spent, Tally
+from collector_processor.model.sampling import Facet
 from collector_processor.model.stages import PrivacyKeys, RawTask, Signal
 from collector_processor.store.database import Database
 from collector_processor.store.halts import source_of
@@ -30,6 +34,7 @@ from collector_processor.telemetry import get_logger, metrics
 
 log = get_logger(__name__)
 T = TypeVar("T")
+N = TypeVar("N", bound="_Numbered")
 
 LOOK_SECONDS: Final = 1.0
 """Pending analyses are looked for so often."""
@@ -38,6 +43,22 @@ HOLD_SECONDS: Final = 60.0
 FIRST_PAUSE: Final = 0.5
 LAST_PAUSE: Final = 10.0
 PAGE: Final = 50
+"""Pending analyses whose records are read at once."""
+
+
+class _Numbered(Protocol):
+    """An analysis, as the journal tells it from others."""
+
+    @property
+    def number(self) -> int: ...
+
+
+class _Pending(NamedTuple):
+    """An analysis to do, and the record that it is of."""
+
+    number: int
+    analysis: Analysis
+    point: UUID
 
 
 class Analysing:
@@ -55,6 +76,7 @@ class Analysing:
         self._pool = pool_of(settings, privacy_keys)
         self._free = asyncio.Semaphore(settings.analysts + 1)  # one more reads while the others are looked at
         self._mine: set[int] = set()
+        self._outbox = Outbox(lambda: len(self._mine))
         self._later: dict[int, float] = {}
         self._erased: set[int] = set()
         self._storing = asyncio.Lock()
@@ -87,50 +109,73 @@ class Analysing:
     async def _run(self) -> None:
         await self._keeper.ready.wait()
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._store_forever())
             after = 0
             while True:
                 page = self._front.reader.analyses(after, PAGE)
-                for number, analysis in page:
-                    if number not in self._mine and self._later.get(number, 0.0) <= time.monotonic():
-                        await self._free.acquire()
-                        self._mine.add(number)
-                        tasks.create_task(self._do(number, analysis))
+                found = [_Pending(number, each, point_id(each.trace_id, each.span_id)) for number, each in page]
+                mine = [each for each in found if self._is_due(each.number)]
+                if mine:
+                    self._mine.update(each.number for each in mine)
+                    await self._together(partial(self._begin, tasks), mine)
                 after = page[-1][0] if page else 0
                 await asyncio.sleep(0 if page else LOOK_SECONDS)
 
-    async def _do(self, number: int, analysis: Analysis) -> None:
+    def _is_due(self, number: int) -> bool:
+        return number not in self._mine and self._later.get(number, 0.0) <= time.monotonic()
+
+    async def _together(self, do: Callable[[Sequence[N]], Awaitable[None]], some: Sequence[N]) -> None:
+        """Do something with many analyses at once; where that fails, with each by itself: one may be to blame."""
         try:
-            await self._analyse(number, analysis)
-        except Exception as error:
-            log.exception("analysis: it is tried again later")
+            await do(some)
+        except Exception as error:  # noqa: BLE001  # the last one to be tried alone tells it
+            if len(some) == 1:
+                self._put_off(some[0].number, error)
+                return
+            for each in some:
+                await self._together(do, [each])
+
+    def _put_off(self, number: int, error: Exception | None = None) -> None:
+        """Let go of an analysis for a while."""
+        if error is not None:
+            log.error("analysis: it is tried again later", exc_info=error)
             self.problem = told(error)
-            self._later[number] = time.monotonic() + HOLD_SECONDS
-        finally:
-            self._mine.discard(number)
-            self._erased.discard(number)
-            self._free.release()
+        self._later[number] = time.monotonic() + HOLD_SECONDS
+        self._let_go(number)
+
+    def _let_go(self, number: int) -> None:
+        self._mine.discard(number)
+        self._erased.discard(number)
 
     # -- One task --------------------------------------------------------------------------------------------
 
-    async def _analyse(self, number: int, analysis: Analysis) -> None:
-        id_ = point_id(analysis.trace_id, analysis.span_id)
-        ready = await self._patiently(lambda: self._ask(lambda database: read_ready(database, id_)))
-        if ready is None:
-            await self._front.analysed(number, Tally(), void=True)
-            return
-        if source_of(ready.record.provenance.source) in self._front.halted:
-            self._later[number] = time.monotonic() + HOLD_SECONDS
-            return
-        task = await asyncio.to_thread(self._read, analysis)
-        samples = [
-            await self._sample(facet, analysis, ready, task) for facet in analysis.facets if facet not in ready.done
-        ]
-        stored = await self._patiently(lambda: self._store(number, id_, samples))
-        self._later.pop(number, None)
-        await self._front.analysed(number, _cost(samples), void=not stored)
-        for sample in samples if stored else ():
-            metrics.DEEP_SAMPLES.labels(sample.facet, sample.status, sample.reason or "").inc()
-            metrics.ANALYSIS_SECONDS.labels(sample.facet).observe(sample.seconds)
+    async def _begin(self, tasks: asyncio.TaskGroup, pending: Sequence[_Pending]) -> None:
+        """Read the records of some analyses, and do one after the other as analysts are free."""
+        points = {each.point for each in pending}
+        ready = await self._patiently(lambda: self._ask(lambda database: read_ready(database, points)))
+        for each in pending:
+            await self._free.acquire()
+            tasks.create_task(self._do(each, ready.get(each.point)))
+
+    async def _do(self, pending: _Pending, ready: Ready | None) -> None:
+        number, analysis, point = pending
+        try:
+            if ready is None:
+                await self._outbox.put(Ended(number, point))
+            elif source_of(ready.record.provenance.source) in self._front.halted:
+                self._put_off(number)
+            else:
+                await self._outbox.put(Ended(number, point, await self._samples(analysis, ready)))
+        except Exception as error:  # noqa: BLE001  # it is told there
+            self._put_off(number, error)
+        finally:
+            self._free.release()
+
+    async def _samples(self, analysis: Analysis, ready: Ready) -> list[Sample]:
+        """The samples that the record doesn't have yet."""
+        facets = [facet for facet in analysis.facets if facet not in ready.done]
+        task = await asyncio.to_thread(self._read, analysis) if facets else None
+        return [await self._sample(facet, analysis, ready, task) for facet in facets]
 
     def _read(self, analysis: Analysis) -> RawTask | None:
         """The task's spans; None where they are gone."""
@@ -154,11 +199,31 @@ class Analysing:
         )
         return await self._patiently(lambda: self._pool.analyse(work))
 
-    async def _store(self, number: int, id_: UUID, samples: list[Sample]) -> bool:
+    # -- Storing ---------------------------------------------------------------------------------------------
+
+    async def _store_forever(self) -> None:
+        while True:
+            await self._together(self._store, await self._outbox.take())
+
+    async def _store(self, ended: Sequence[Ended]) -> None:
+        """Write what analyses gave, and end them in the journal."""
+        there = await self._patiently(lambda: self._write(ended))
+        await self._front.analysed([Analysed(each.number, each.cost, each.point not in there) for each in ended])
+        for each in ended:
+            self._later.pop(each.number, None)
+            self._let_go(each.number)
+            for sample in each.samples if each.point in there else ():
+                metrics.DEEP_SAMPLES.labels(sample.facet, sample.status, sample.reason or "").inc()
+                metrics.ANALYSIS_SECONDS.labels(sample.facet).observe(sample.seconds)
+
+    async def _write(self, ended: Sequence[Ended]) -> frozenset[UUID]:
+        """The points that are there still; those of erased analyses are not."""
         async with self._storing:
-            if number in self._erased:
-                return False
-            return await self._ask(lambda database: write_samples(database, id_, samples))
+            samples: defaultdict[UUID, list[Sample]] = defaultdict(list)
+            for each in ended:
+                if each.number not in self._erased:
+                    samples[each.point] += each.samples
+            return await self._ask(lambda database: write_samples(database, samples))
 
     # -- Database --------------------------------------------------------------------------------------------
 
@@ -184,6 +249,8 @@ class Analysing:
             try:
                 done = await work()
             except (AnalysisError, StoreError) as error:
+                if isinstance(error, StoreError) and error.trouble is Trouble.SUSPECT:
+                    raise
                 if self.problem is None:
                     log.warning("analysis: it waits", problem=str(error))
                 self.problem = str(error)
@@ -198,13 +265,3 @@ def _parts(task: RawTask) -> tuple[Part, ...]:
     spans = [Part(payload, positions) for _, payload, positions in task.payloads]
     logs = [Part(payload, positions, Signal.LOGS) for _, payload, positions in task.logs]
     return (*spans, *logs)
-
-
-def _cost(samples: Iterable[Sample]) -> Tally:
-    """What analyses took that were carried out."""
-    spent = {
-        sample.facet: Spent(1, len(sample.content), sample.calls)
-        for sample in samples
-        if sample.status is not SampleStatus.SHED
-    }
-    return Tally(spent=spent)

@@ -31,14 +31,13 @@ from collector_processor.assemble.closing import Limits as ClosingLimits
 from collector_processor.config import Settings
 from collector_processor.errors import JournalError, JournalFullError, OverloadedError
 from collector_processor.journal import analyses, seals
-from collector_processor.journal.analyses import Limits
+from collector_processor.journal.analyses import Analysed, Limits
 from collector_processor.journal.commit import GroupCommit
 from collector_processor.journal.environment import Environment
 from collector_processor.journal.format import Counters, UndecodableSpan
 from collector_processor.journal.letters import Graveyard
 from collector_processor.journal.reader import JournalReader
 from collector_processor.journal.transaction import Transaction
-from collector_processor.model.sampling import Tally
 from collector_processor.model.stages import (
     HEADER,
     Applied,
@@ -337,7 +336,7 @@ class Front:
 
     def learn(self, transaction: Transaction, applied: Applied) -> None:
         """Tell the policies what of a stored batch was kept."""
-        self._policies.learn(transaction, applied.sampling, self._clock())
+        self._policies.learn(transaction, (applied.sampling,), self._clock())
 
     async def halve(self, batch_id: UUID) -> list[Waiting]:
         """Seal a batch's tasks anew in two halves; none where it has a single one, or is gone. Raises JournalError."""
@@ -348,12 +347,12 @@ class Front:
         """Make a batch's tasks dead letters. Raises DeadLettersFullError, and other JournalErrors."""
         await self.run(lambda transaction: seals.bury(transaction, batch_id, error, self.graveyard, self._clock()))
 
-    async def analysed(self, number: int, spent: Tally, *, void: bool) -> None:
-        """What an analysis gave is stored, for what it `spent`; or its record is gone. Raises JournalError."""
+    async def analysed(self, ended: Sequence[Analysed]) -> None:
+        """What analyses gave is stored, or their records are gone. Raises JournalError."""
 
         def end(transaction: Transaction) -> None:
-            if analyses.done(transaction, number, void=void):
-                self._policies.learn(transaction, spent, self._clock())
+            spent = [each.spent for each in ended if analyses.done(transaction, each)]
+            self._policies.learn(transaction, spent, self._clock())
 
         await self.run(end)
 

@@ -51,6 +51,15 @@ def sampling(store):
     return keeping(store, POLICIES)
 
 
+def ready(run, store, id_=None):
+    return run(read_ready(store._database, [id_ or id_of()])).get(id_ or id_of())
+
+
+def write(run, store, *samples, id_=None):
+    """Whether the point is there."""
+    return bool(run(write_samples(store._database, {id_ or id_of(): samples})))
+
+
 def worse():
     return late(Facts(evaluations=(evaluation(1, 9, overall_score=0.1, start=NOON + timedelta(minutes=1)),)))
 
@@ -65,11 +74,10 @@ def test_what_is_kept_is_in_the_ledger_however_often_the_batch_comes(run, sampli
 
 def test_a_sample_is_written_once(run, sampling, rows):
     run(sampling.apply(batch(closed(whole()))))
-    database = sampling._database
-    assert run(read_ready(database, id_of())).done == frozenset()
-    assert run(write_samples(database, id_of(), [DONE]))
-    assert run(read_ready(database, id_of())).done == {Facet.JUDGE}
-    assert run(write_samples(database, id_of(), [msgspec.structs.replace(DONE, status=SampleStatus.FAILED)]))
+    assert ready(run, sampling).done == frozenset()
+    assert write(run, sampling, DONE)
+    assert ready(run, sampling).done == {Facet.JUDGE}
+    assert write(run, sampling, msgspec.structs.replace(DONE, status=SampleStatus.FAILED))
     [row] = rows("SELECT * FROM benchmark.deep_samples")
     assert (row["facet"], row["status"], row["reason"], row["bytes"], row["calls"]) == (
         "judge", "complete", None, len(DONE.content), 3,
@@ -81,14 +89,10 @@ def test_a_sample_is_written_once(run, sampling, rows):
 
 def test_a_late_fact_adds_a_facet_and_never_takes_one(run, sampling, rows):
     run(sampling.apply(batch(closed(whole()))))
-    run(write_samples(sampling._database, id_of(), [DONE]))
+    write(run, sampling, DONE)
     applied = run(sampling.apply(batch(worse())))
     assert [due.facets for due in applied.analyses] == [(Facet.AST,)]
-    run(
-        write_samples(
-            sampling._database, id_of(), [Sample(Facet.AST, "ast/1", SampleStatus.EMPTY, SampleReason.INPUT_GONE)]
-        )
-    )
+    write(run, sampling, Sample(Facet.AST, "ast/1", SampleStatus.EMPTY, SampleReason.INPUT_GONE))
     assert rows(WEIGHTS) == [
         {"facet": "ast", "p": 1.0, "policy": "bad ones"}, {"facet": "judge", "p": 1.0, "policy": "all"},
     ]  # fmt: skip
@@ -99,7 +103,7 @@ def test_a_revision_weighs_what_was_kept_before_anew(run, store, rows):
     applied = run(before.apply(batch(closed(whole()))))
     assert applied.analyses[0].facets == (Facet.AST, Facet.JUDGE)
     syntax = Sample(Facet.AST, "ast/1", SampleStatus.COMPLETE, None, b"{}")
-    run(write_samples(before._database, id_of(), [DONE, syntax]))
+    write(run, before, DONE, syntax)
     assert [row["p"] for row in rows(WEIGHTS)] == [0.999999999, 1.0]
     assert run(before.apply(batch(worse()))).analyses == ()
     assert [row["p"] for row in rows(WEIGHTS)] == [1.0, 1.0]
@@ -123,17 +127,29 @@ def test_of_a_record_that_is_gone_nothing_is_written(run, sampling, rows, how):
         run(erase(database, Request(Kind.TASK, "t-1", "bo", "asked"), Marks(task_ids=["t-1"]), journal={}))
     else:
         id_ = uuid4()
-    assert run(read_ready(database, id_)) is None
-    assert not run(write_samples(database, id_, [DONE]))
+    assert ready(run, sampling, id_) is None
+    assert not write(run, sampling, DONE, id_=id_)
     assert rows("SELECT FROM benchmark_data.deep_samples") == []
 
 
 def test_content_that_has_no_form_in_the_database_costs_its_sample_alone(run, sampling, rows):
     run(sampling.apply(batch(closed(whole()), closed(whole(2, task_id="t-2")))))
     odd = Sample(Facet.JUDGE, "judge/1", SampleStatus.COMPLETE, None, b'{"text": "\\u0000"}')
-    assert run(write_samples(sampling._database, id_of(), [odd]))
-    [row] = rows("SELECT status, reason, content FROM benchmark.deep_samples")
-    assert row == {"status": "failed", "reason": "crashed", "content": {}}
+    both = {id_of(): [odd], id_of(2): [DONE]}
+    assert run(write_samples(sampling._database, both)) == both.keys()
+    assert rows("SELECT status, reason FROM benchmark.deep_samples ORDER BY status") == [
+        {"status": "complete", "reason": None}, {"status": "failed", "reason": "crashed"},
+    ]  # fmt: skip
+    assert rows("SELECT content FROM benchmark.deep_samples WHERE status = 'failed'") == [{"content": {}}]
+
+
+def test_samples_of_many_records_are_written_at_once(run, sampling, rows):
+    run(sampling.apply(batch(closed(whole()), closed(whole(2, task_id="t-2")))))
+    gone = uuid4()
+    written = run(write_samples(sampling._database, {id_of(): [DONE], id_of(2): [], gone: [DONE]}))
+    assert written == {id_of(), id_of(2)}
+    found = run(read_ready(sampling._database, [id_of(), id_of(2), gone]))
+    assert {id_: each.done for id_, each in found.items()} == {id_of(): {Facet.JUDGE}, id_of(2): frozenset()}
 
 
 def test_without_policies_nothing_is_kept(run, store, rows):
@@ -143,10 +159,10 @@ def test_without_policies_nothing_is_kept(run, store, rows):
 
 def test_samples_of_a_compressed_time(run, sampling, rows, tier):
     run(sampling.apply(batch(closed(whole()))))
-    run(write_samples(sampling._database, id_of(), [DONE]))
+    write(run, sampling, DONE)
     if tier in ("timescaledb", "given"):
         assert rows("SELECT compress_chunk(chunk) FROM show_chunks('benchmark_data.deep_samples') AS chunk")
     syntax = Sample(Facet.AST, "ast/1", SampleStatus.EMPTY, SampleReason.INPUT_GONE)
     run(sampling.apply(batch(worse())))
-    assert run(write_samples(sampling._database, id_of(), [DONE, syntax]))
+    assert write(run, sampling, DONE, syntax)
     assert [row["facet"] for row in rows(WEIGHTS)] == ["ast", "judge"]

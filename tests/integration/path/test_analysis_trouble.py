@@ -9,17 +9,21 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from support.clocked import ClockedPath, clocked_path
-from support.lifecycle import RESOURCE, evaluation, execution, task
+from support.lifecycle import RESOURCE, TRACE, evaluation, execution, span_id, task
 from support.processor import select, wait_until
 
 from collector_processor.app.analysing.analysis import Analysing
 from collector_processor.app.database import DatabaseKeeper
 from collector_processor.app.reporting.equations import deep_samples
 from collector_processor.errors import JournalError
+from collector_processor.model.record import point_id
 from otel_benchmark import attributes as a
 
 SPANS = (task(), execution(attributes={a.SELF_REFLECTION: "Hm."}), evaluation())
+OTHER = [Span.FromString(each.SerializeToString().replace(TRACE, bytes([7] * 16))) for each in SPANS]
+"""The same task in a trace of its own."""
 SOURCE = f"{RESOURCE[a.SERVICE_NAMESPACE]}/{RESOURCE[a.SERVICE_NAME]}"
 
 
@@ -136,6 +140,22 @@ def test_it_waits_for_a_database_that_is_away(trouble, postgres_url: str) -> Non
         refuse(postgres_url, allowed=True)
         await until(lambda: trouble.pending == 0)
         assert trouble.analysing.problem is None
+        assert len(trouble.samples()) == 2
+
+    trouble(work)
+
+
+def test_a_record_that_cannot_be_read_holds_up_no_other(trouble, postgres_url: str) -> None:
+    async def work(trouble: Trouble) -> None:
+        await trouble.path.send(*OTHER)
+        await trouble.path.wait(11)
+        assert trouble.pending == 4
+        with psycopg.connect(postgres_url) as connection:
+            connection.execute(
+                "UPDATE benchmark_data.points SET record = '{}' WHERE id = %s", [point_id(TRACE, span_id(1))]
+            )
+        trouble.analysing.start()
+        await until(lambda: trouble.pending == 2 and trouble.analysing._later)
         assert len(trouble.samples()) == 2
 
     trouble(work)

@@ -45,10 +45,10 @@ def run(folder: Path, *operations: Callable[[Transaction], T]) -> list[T]:
 def test_what_was_learnt_survives_a_restart_and_sets_the_next_window(tmp_path: Path) -> None:
     policies = Policies(CONFIG)
     seen = Tally(tasks=99, matched={"ast/ten an hour": 99})
-    run(tmp_path, lambda transaction: policies.learn(transaction, seen, NOON))
+    run(tmp_path, lambda transaction: policies.learn(transaction, [seen], NOON))
     later = Tally(tasks=1)
     (before, _, state) = run(
-        tmp_path, state_of, lambda transaction: policies.learn(transaction, later, NOON + HOUR), state_of
+        tmp_path, state_of, lambda transaction: policies.learn(transaction, [later], NOON + HOUR), state_of
     )
     assert before == SamplingState()
     assert state is not None
@@ -57,7 +57,7 @@ def test_what_was_learnt_survives_a_restart_and_sets_the_next_window(tmp_path: P
 
 def test_nothing_learnt_changes_nothing(tmp_path: Path) -> None:
     def learn(transaction: Transaction) -> int:
-        Policies(CONFIG).learn(transaction, Tally(), NOON)
+        Policies(CONFIG).learn(transaction, [Tally()], NOON)
         return transaction.changes
 
     assert run(tmp_path, learn) == [0]

@@ -21,11 +21,12 @@ from collector_processor.assemble.messages import RawTraces
 from collector_processor.convert import FoldSettings
 from collector_processor.guard import GateSettings, Protector
 from collector_processor.journal import analyses, kept
+from collector_processor.journal.analyses import Analysed
 from collector_processor.journal.format import DeadLetter
 from collector_processor.journal.kept import UNDECODABLE_SHARE
 from collector_processor.journal.reader import JournalReader, rows_of
 from collector_processor.journal.transaction import Transaction
-from collector_processor.model.sampling import Facet, Tally
+from collector_processor.model.sampling import Facet
 from collector_processor.model.stages import (
     Applied,
     Closing,
@@ -80,7 +81,7 @@ def test_spans_stay_for_their_analysis_over_a_restart_and_no_longer(running: Run
     running.send(Piece(1, 4, 1, "tool"))
     assert running.front._assembler.summary().with_task == 0, "the task was taken for an open one"
     for _ in range(2):
-        running.loop.run_until_complete(running.front.analysed(number, Tally(), void=False))
+        running.loop.run_until_complete(running.front.analysed([Analysed(number)]))
     assert running.front.counters.samples_stored == 2
     ((left, _),) = running.ask(spans)
     assert left[7] == 3, "the fragments before the last one are gone"
@@ -106,7 +107,7 @@ def test_a_late_decision_has_no_spans(running: RunningFront) -> None:
     running.complete(Applied(in_points=1, revised=1, analyses=(analyse(1),)))
     ((number, analysis),) = running.ask(lambda transaction: [*analyses.pending(transaction.view)])
     assert (analysis.members, analysis.shed) == ((), ())
-    running.loop.run_until_complete(running.front.analysed(number, Tally(), void=True))
+    running.loop.run_until_complete(running.front.analysed([Analysed(number, void=True)]))
     assert running.front.counters.samples_void == 2
 
 

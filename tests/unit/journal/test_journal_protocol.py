@@ -26,10 +26,11 @@ from collector_processor.app.reporting.equations import deep_samples
 from collector_processor.assemble.messages import RawTraces
 from collector_processor.config import Settings
 from collector_processor.journal import analyses, cipher, rows
+from collector_processor.journal.analyses import Analysed
 from collector_processor.journal.format import KEPT, epoch_of
 from collector_processor.journal.reader import read_batch, read_task, rows_of
 from collector_processor.journal.transaction import Transaction
-from collector_processor.model.sampling import Facet, Tally
+from collector_processor.model.sampling import Facet
 from collector_processor.model.stages import HEADER, Applied, Due, SealedBatch, SealKind, Signal, SpanKey
 
 TREE = [
@@ -199,7 +200,7 @@ class JournalProtocol(RuleBasedStateMachine):
         self._ask(lambda transaction: read_task(transaction.view, analysis.task))
         self.database.analysed.add(SpanKey(analysis.trace_id, analysis.span_id))
         if tells:
-            self.loop.run_until_complete(self.front.analysed(number, Tally(), void=False))
+            self.loop.run_until_complete(self.front.analysed([Analysed(number)]))
 
     @rule()
     def front_dies(self) -> None:
@@ -333,7 +334,7 @@ class JournalProtocol(RuleBasedStateMachine):
             while self.applied:
                 self.worker_reports()
         while found := self._ask(lambda transaction: next(analyses.pending(transaction.view), None)):
-            self.loop.run_until_complete(self.front.analysed(found[0], Tally(), void=False))
+            self.loop.run_until_complete(self.front.analysed([Analysed(found[0])]))
         assert self.front.counters.analysis_bytes == self.front.counters.samples_pending == 0
         if self.aged:
             return
