@@ -152,6 +152,17 @@ OPENINFERENCE_INPUT: Final = "input.value"
 OPENINFERENCE_OUTPUT: Final = "output.value"
 OPENINFERENCE_TOOL_NAME: Final = "tool.name"
 OPENINFERENCE_TOOL_CALL_ID: Final = "tool_call.id"
+OPENINFERENCE_EVALUATOR: Final = "EVALUATOR"
+"""The kind of a span that judges another one, to which it links."""
+OPENINFERENCE_FEEDBACK: Final = (
+    "evaluations.{}.evaluation.",
+    "annotations.{}.annotation.",
+    "trace.evaluations.{}.evaluation.",
+    "trace.annotations.{}.annotation.",
+)
+"""What stands before `name`, `score`, `label`, `explanation` and `annotator_kind` of a result; numbered from 0."""
+OPENINFERENCE_FEEDBACK_NAMES: Final = (".evaluation.name", ".annotation.name")
+"""How an attribute ends that every result has."""
 
 TRACELOOP_KIND: Final = "traceloop.span.kind"
 TRACELOOP_ENTITY_NAME: Final = "traceloop.entity.name"

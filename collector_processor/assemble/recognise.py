@@ -49,13 +49,26 @@ _EVENT_NAME: Final = re.compile(re.escape(_key(names.EVENT_NAME)) + rb"\x12.\x0a
 """How senders said an event's name before log records had a field for it: as an attribute."""
 
 
+_CARRIER: Final = _key(names.OPENINFERENCE_KIND) + b"\x12\x0b\x0a\x09" + names.OPENINFERENCE_EVALUATOR.encode()
+"""The whole attribute, as a text, by which a span of OpenInference judges another one."""
+_FEEDBACK: Final = (
+    *(name.encode() for name in names.OPENINFERENCE_FEEDBACK_NAMES),
+    _event(names.GEN_AI_EVALUATION_EVENT),
+)
+
+
 def role_of(name: bytes, span: bytes) -> int:
-    """Role of a span: its name's first word, confirmed by a search in its bytes. Conversion has the last word."""
+    """Role of a span: its name's first word, confirmed by a search in its bytes, or what it is in OpenInference.
+
+    Conversion has the last word.
+    """
     mark = _MARKS.get(name.partition(b" ")[0])
     if mark:
         for proof in mark.proofs:
             if proof in span:
                 return mark.role
+    if _CARRIER in span and any(proof in span for proof in _FEEDBACK):
+        return int(Role.EVALUATION)
     return _FOREIGN
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from collector_processor.convert import evaluations
 from collector_processor.convert.decode import STATUS_OK, Ancestry, Decoded, Nearest, Span
+from collector_processor.convert.feedback import is_carrier
 from collector_processor.convert.parts import failure_of, tenant_of, turn_events, turn_scores, usage_of
 from collector_processor.convert.routing import routing_fact
 from collector_processor.convert.source import describe
@@ -52,7 +53,7 @@ def recognise(span: Span) -> Kind | None:
     """Return the kind of a lifecycle span, None for any other."""
     kind = _KINDS.get(span.word)
     if kind is None:
-        return None
+        return Kind.EVALUATION if is_carrier(span) else None
     has = span.attributes.has
     if has(a.TASK_ID) is not None:
         return kind
@@ -61,7 +62,11 @@ def recognise(span: Span) -> Kind | None:
     elif kind is Kind.ROUTE:
         confirmed = has(a.ROUTING_SELECTED_ID) is not None
     elif kind is Kind.EVALUATION:
-        confirmed = has(a.EVALUATION_OVERALL_SCORE) is not None or bool(span.events(a.GEN_AI_EVALUATION_EVENT))
+        confirmed = (
+            has(a.EVALUATION_OVERALL_SCORE) is not None
+            or bool(span.events(a.GEN_AI_EVALUATION_EVENT))
+            or is_carrier(span)
+        )
     else:
         confirmed = False
     return kind if confirmed else None
@@ -121,15 +126,15 @@ class _Reading:
             else:
                 evaluated.append(evaluations.from_span(span, span.head(self._trace_id), failure_of(span).error_type))
                 continue
-            evaluated += evaluations.from_events(span, self._trace_id)
+            evaluated += evaluations.beside(span, self._trace_id)
         model_calls: list[ModelCallFact] = []
         for span in self._model_calls.values():
             if (call := self._model_call(span)) is not None:
                 model_calls.append(call)
-            evaluated += evaluations.from_events(span, self._trace_id)
+            evaluated += evaluations.beside(span, self._trace_id)
         for span_id, span in spans.items():
             if span_id not in self._kinds and span_id not in self._model_calls:
-                evaluated += evaluations.from_events(span, self._trace_id)
+                evaluated += evaluations.beside(span, self._trace_id)
         evaluated += [evaluations.from_record(record, self._trace_id) for record in self._decoded.records]
         return Facts(
             task=task,

@@ -26,6 +26,7 @@ STATUS_ERROR: Final = 2
 _Mark = TypeVar("_Mark")
 _NO_SPAN: Final = bytes(8)
 _EVALUATES: Final = a.GEN_AI_EVALUATION_EVENT.encode()
+_EVALUATED, _ANNOTATED = (name.encode() for name in a.OPENINFERENCE_FEEDBACK_NAMES)
 
 
 class Origin(NamedTuple):
@@ -143,7 +144,7 @@ def decode(task: RawTask) -> Decoded:
     for arrived, payload, positions in task.payloads:
         for origin, raw in _select(payload, positions):
             total += 1
-            if not (b"arbiter." in raw or b"gen_ai." in raw):
+            if not (b"arbiter." in raw or b"gen_ai." in raw or has_feedback(raw)):
                 foreign.append(raw)
                 continue
             try:
@@ -168,6 +169,11 @@ def decode(task: RawTask) -> Decoded:
             if record.name == a.GEN_AI_EVALUATION_EVENT:
                 records.append(record)
     return Decoded(spans, foreign, undecodable, problems, total - len(undecodable), records)
+
+
+def has_feedback(raw: bytes) -> bool:
+    """Whether a span may carry results in the words of OpenInference."""
+    return _EVALUATED in raw or _ANNOTATED in raw
 
 
 class Ancestry:

@@ -1,8 +1,8 @@
-"""Evaluations in the `arbiter` convention: an `evaluate` span, or an evaluation event on the span that was judged.
+"""Evaluations: an `evaluate` span, or what stands on the span that was judged, an event or OpenInference's feedback.
 
-Both carry the same attributes. The events of an evaluation span are its gates and criteria; an event elsewhere, or a
-log record that names the span, is an evaluation of its own, known by a hash of what it says, so that a copy in the
-other form counts once.
+Span and event carry the same attributes. The events of an evaluation span are its gates and criteria; an event
+elsewhere, or a log record that names the span, is an evaluation of its own, known by a hash of what it says, so that a
+copy in the other form counts once. So is feedback, unless an event of its span says the same.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from collector_processor.convert.decode import Head, Record, Span
+from collector_processor.convert.feedback import Feedback, feedback_of
 from collector_processor.convert.values import Attributes
 from collector_processor.model.facts import (
     Authorship,
@@ -36,22 +37,31 @@ _NO_AUTHORSHIP = Authorship()
 
 def from_span(span: Span, head: Head, error_type: str | None) -> EvaluationFact:
     """Read an `evaluate` span; `head` holds the fields that every fact begins with."""
-    read = span.attributes
-    gates = tuple([_gate(read.within(event.attributes)) for event in span.events(a.GEN_AI_EVALUATION_EVENT)])
+    said = _said(span.attributes, span.raw)
+    feedback = feedback_of(span)
+    if feedback and said["evaluator"].kind is None:
+        said["evaluator"] = msgspec.structs.replace(said["evaluator"], kind=feedback[0].kind)
+    gates = [_gate(span.attributes.within(event.attributes)) for event in span.events(a.GEN_AI_EVALUATION_EVENT)]
+    gates += [each.gate for each in feedback if each.gate not in gates]
     links = tuple([link.trace_id.hex() + link.span_id.hex() for link in span.message.links])
-    return EvaluationFact(*head, **_said(read, span.raw), quality_gates=gates, links=links, error_type=error_type)
+    return EvaluationFact(*head, **said, quality_gates=tuple(gates), links=links, error_type=error_type)
 
 
-def from_events(span: Span, trace_id: str) -> list[EvaluationFact]:
-    """Read the evaluation events of a span that is no evaluation itself."""
-    return [
+def beside(span: Span, trace_id: str) -> list[EvaluationFact]:
+    """Read what events and feedback of a span that is no evaluation itself say of it."""
+    place = _Place(trace_id, span.span_hex, span.parent_hex, span.end)
+    found = [
         _from_event(
             span.attributes.within(event.attributes),
             span.raw,
-            _Place(trace_id, span.span_hex, span.parent_hex, event.time_unix_nano or span.end),
+            place._replace(time=event.time_unix_nano or span.end),
         )
         for event in span.events(a.GEN_AI_EVALUATION_EVENT)
     ]
+    if feedback := feedback_of(span):
+        known = {gate for each in found for gate in each.quality_gates}
+        found += [_from_feedback(each, place) for each in feedback if each.gate not in known]
+    return found
 
 
 def from_record(record: Record, trace_id: str) -> EvaluationFact:
@@ -173,8 +183,17 @@ class _Place(NamedTuple):
 def _from_event(read: Attributes, raw: bytes, place: _Place) -> EvaluationFact:
     gate = _gate(read)
     said = _said(read, raw)
+    return EvaluationFact(*_head(place, said["evaluator"], gate), **said, quality_gates=(gate,))
+
+
+def _from_feedback(feedback: Feedback, place: _Place) -> EvaluationFact:
+    evaluator = Evaluator(kind=feedback.kind)
+    head = _head(place, evaluator, feedback.gate)
+    return EvaluationFact(*head, task_id=None, evaluator=evaluator, quality_gates=(feedback.gate,))
+
+
+def _head(place: _Place, evaluator: Evaluator, gate: QualityGate) -> Head:
     time = to_text(place.time)
-    identity = msgspec.json.encode((place.trace_id, place.span_id, "evaluation", said["evaluator"].name, gate, time))
+    identity = msgspec.json.encode((place.trace_id, place.span_id, "evaluation", evaluator.name, gate, time))
     fact_id = sha256(identity).hexdigest()[:48]  # as long as a trace id with a span id
-    head: Head = (fact_id, place.trace_id, place.span_id, place.parent_id, time, time)
-    return EvaluationFact(*head, **said, quality_gates=(gate,))
+    return fact_id, place.trace_id, place.span_id, place.parent_id, time, time

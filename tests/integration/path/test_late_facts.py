@@ -195,6 +195,25 @@ def test_an_evaluation_by_the_sdk_with_a_link(processor):
     processor.assert_balanced()
 
 
+def test_feedback_of_openinference_with_a_link(processor):
+    """The judged span is a model call, and nothing in the evaluator's trace tells of a task."""
+    mine = unjudged()
+    processor.send(*mine.spans)
+    processor.flush()
+    judged = SpanContext(
+        int.from_bytes(mine.trace_id, "big"), 7, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED)
+    )
+    with processor.tracing("http/protobuf", {"service.name": "evals"}) as provider:
+        said = {"evaluations.0.evaluation.name": "harm", "evaluations.0.evaluation.score": 0.25}
+        kind = {a.OPENINFERENCE_KIND: a.OPENINFERENCE_EVALUATOR}
+        provider.get_tracer("app").start_span("harm evaluation", links=[Link(judged)], attributes=said | kind).end()
+    wait_until(lambda: processor.record(mine.task_id)["revision"] == 2)
+    record = processor.record(mine.task_id)
+    assert [(gate["name"], gate["score"]) for gate in record["evaluation"]["qualityGates"]] == [("harm", 0.25)]
+    assert record["facts"]["evaluations"][0]["joined"]
+    processor.assert_balanced()
+
+
 def test_an_evaluation_by_the_plugin_s_api(processor):
     """What an application's author writes: keep the traceparent with the result, name it when the verdict comes."""
     with processor.tracing("http/protobuf", {"service.name": "arbiter"}) as provider:

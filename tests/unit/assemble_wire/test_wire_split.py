@@ -91,6 +91,22 @@ def test_an_evaluation_event_confirms_an_evaluation(make_span, make_request):
     assert headers_of(fragment)[0].role == Role.EVALUATION
 
 
+@pytest.mark.parametrize(
+    ("kind", "said", "role"),
+    [
+        (names.OPENINFERENCE_EVALUATOR, "evaluations.0.evaluation.name", Role.EVALUATION),
+        (names.OPENINFERENCE_EVALUATOR, "trace.annotations.0.annotation.name", Role.EVALUATION),
+        (names.OPENINFERENCE_EVALUATOR, "input.value", Role.FOREIGN),
+        ("CHAIN", "evaluations.0.evaluation.name", Role.FOREIGN),
+    ],
+)
+def test_an_evaluator_of_openinference_that_says_something_is_an_evaluation(make_span, make_request, kind, said, role):
+    span = make_span(name="harm evaluation", keys=[said, names.OPENINFERENCE_KIND])
+    span.attributes[1].value.string_value = kind
+    (fragment,) = wire.split(make_request(span)).fragments
+    assert headers_of(fragment)[0].role == role
+
+
 def test_a_task_id_in_a_text_confirms_nothing(make_span, make_request):
     span = make_span(name="task list", keys=["http.url"])
     span.attributes[0].value.string_value = "what is arbiter.task.id?"
