@@ -75,6 +75,7 @@ class Analysing:
         self._front = front
         self._pool = pool_of(settings, privacy_keys)
         self._free = asyncio.Semaphore(settings.analysts + 1)  # one more reads while the others are looked at
+        self._after = 0
         self._mine: set[int] = set()
         self._outbox = Outbox(lambda: len(self._mine))
         self._later: dict[int, float] = {}
@@ -109,17 +110,33 @@ class Analysing:
     async def _run(self) -> None:
         await self._keeper.ready.wait()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._store_forever())
-            after = 0
-            while True:
-                page = self._front.reader.analyses(after, PAGE)
-                found = [_Pending(number, each, point_id(each.trace_id, each.span_id)) for number, each in page]
-                mine = [each for each in found if self._is_due(each.number)]
-                if mine:
-                    self._mine.update(each.number for each in mine)
-                    await self._together(partial(self._begin, tasks), mine)
-                after = page[-1][0] if page else 0
-                await asyncio.sleep(0 if page else LOOK_SECONDS)
+            tasks.create_task(self._repeat(self._store_next))
+            await self._repeat(partial(self._look, tasks))
+
+    async def _repeat(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Do it for ever; after a failure that nobody foresaw, with a pause."""
+        failing = False
+        while True:
+            try:
+                await step()
+            except Exception as error:
+                log.exception("analysis: it goes on after a pause")
+                self.problem, failing = told(error), True
+                await asyncio.sleep(LAST_PAUSE)
+            else:
+                if failing:
+                    self.problem, failing = None, False
+
+    async def _look(self, tasks: asyncio.TaskGroup) -> None:
+        """Begin with the next analyses that are pending, or wait for some."""
+        page = self._front.reader.analyses(self._after, PAGE)
+        found = [_Pending(number, each, point_id(each.trace_id, each.span_id)) for number, each in page]
+        mine = [each for each in found if self._is_due(each.number)]
+        if mine:
+            self._mine.update(each.number for each in mine)
+            await self._together(partial(self._begin, tasks), mine)
+        self._after = page[-1][0] if page else 0
+        await asyncio.sleep(0 if page else LOOK_SECONDS)
 
     def _is_due(self, number: int) -> bool:
         return number not in self._mine and self._later.get(number, 0.0) <= time.monotonic()
@@ -201,9 +218,8 @@ class Analysing:
 
     # -- Storing ---------------------------------------------------------------------------------------------
 
-    async def _store_forever(self) -> None:
-        while True:
-            await self._together(self._store, await self._outbox.take())
+    async def _store_next(self) -> None:
+        await self._together(self._store, await self._outbox.take())
 
     async def _store(self, ended: Sequence[Ended]) -> None:
         """Write what analyses gave, and end them in the journal."""

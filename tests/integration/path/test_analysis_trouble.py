@@ -14,6 +14,7 @@ from support.clocked import ClockedPath, clocked_path
 from support.lifecycle import RESOURCE, TRACE, evaluation, execution, span_id, task
 from support.processor import select, wait_until
 
+from collector_processor.app.analysing import analysis
 from collector_processor.app.analysing.analysis import Analysing
 from collector_processor.app.database import DatabaseKeeper
 from collector_processor.app.reporting.equations import deep_samples
@@ -157,6 +158,24 @@ def test_a_record_that_cannot_be_read_holds_up_no_other(trouble, postgres_url: s
         trouble.analysing.start()
         await until(lambda: trouble.pending == 2 and trouble.analysing._later)
         assert len(trouble.samples()) == 2
+
+    trouble(work)
+
+
+def test_it_goes_on_after_a_failure_that_nobody_foresaw(trouble, monkeypatch) -> None:
+    async def work(trouble: Trouble) -> None:
+        def broken(*_: object) -> None:
+            raise RuntimeError("nobody foresaw this")
+
+        monkeypatch.setattr(analysis, "LAST_PAUSE", 0.01)
+        with monkeypatch.context() as patch:
+            patch.setattr(trouble.path.front.reader, "analyses", broken)
+            patch.setattr(trouble.analysing._outbox, "take", broken)
+            trouble.analysing.start()
+            await until(lambda: trouble.analysing.problem == "RuntimeError")
+            assert trouble.pending == 2
+        await until(lambda: trouble.pending == 0)
+        assert trouble.analysing.problem is None
 
     trouble(work)
 
