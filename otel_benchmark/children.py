@@ -10,8 +10,11 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol, cast
 from weakref import WeakSet
+
+from otel_benchmark.connections import import_what_sending_imports, renew_connections
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
@@ -35,6 +38,7 @@ def flush_children(provider: TracerProvider, ours: _Closable | None = None) -> N
     Where gRPC is loaded, only the processor of `ours`: gRPC aborts or hangs a forked child that uses it, and the
     application's own exporter may be one of its.
     """
+    import_what_sending_imports()
     if hasattr(provider, "shutdown"):
         _providers.add(cast("_Closable", provider))
     if ours is not None:
@@ -42,6 +46,9 @@ def flush_children(provider: TracerProvider, ours: _Closable | None = None) -> N
 
 
 def _after_fork() -> None:
+    for provider in _providers:
+        with suppress(Exception):  # an adapter of the application's own; its child must go on
+            renew_connections(provider)
     # Without the module, which is not light to import, multiprocessing has not forked us.
     util = sys.modules.get("multiprocessing.util")
     if util is not None and _providers:

@@ -17,6 +17,7 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from otel_benchmark.connections import import_what_sending_imports
 from otel_benchmark.export.sender import Answer, Verdict
 
 if TYPE_CHECKING:
@@ -113,10 +114,7 @@ _Make = Callable[[str, Mapping[str, str], Heard], SpanExporter]
 
 
 def _http_exporters() -> _Make:
-    # What requests and the socket import when they first send.
-    import encodings.idna  # noqa: F401, PLC0415
-    import netrc  # noqa: F401, PLC0415
-
+    import_what_sending_imports()
     import requests  # noqa: PLC0415
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
 

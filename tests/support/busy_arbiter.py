@@ -57,6 +57,12 @@ def wait_for_word() -> None:
     sys.stdin.readline()
 
 
+def leave_a_connection() -> None:
+    """Send all, so that whoever is forked now inherits connections that are open and at rest."""
+    provider: Any = trace.get_tracer_provider()
+    assert provider.force_flush()
+
+
 def steady(tasks: int) -> None:
     work("main", tasks)
 
@@ -97,6 +103,7 @@ def killed_with_handler(tasks: int) -> None:
 def children(method: str) -> Callable[[int], None]:
     def run(tasks: int) -> None:
         work("parent", tasks)
+        leave_a_connection()
         context: Any = multiprocessing.get_context(method)
         processes = [context.Process(target=work, args=(f"child{number}", tasks)) for number in range(2)]
         for process in processes:
@@ -119,6 +126,7 @@ def pool(tasks: int) -> None:
 def prefork(tasks: int) -> None:
     """As gunicorn does: the master loads the application, workers leave by SystemExit."""
     work("parent", tasks)
+    leave_a_connection()
     workers = []
     for number in range(2):
         worker = os.fork()

@@ -45,6 +45,8 @@ class Received:
     span: Span
     scope: str
     service: str
+    peer: str
+    """The other end of the connection that it came over."""
 
     @property
     def name(self) -> str:
@@ -73,12 +75,12 @@ class Receiver:
     status: int = 200
     """What an HTTP receiver answers; it keeps nothing of what it refuses."""
 
-    def take(self, request: ExportTraceServiceRequest, headers: dict[str, str]) -> None:
+    def take(self, request: ExportTraceServiceRequest, headers: dict[str, str], peer: str) -> None:
         self.headers.append(headers)
         for resource in request.resource_spans:
             service = {p.key: plain(p.value) for p in resource.resource.attributes}.get("service.name", "")
             for scope in resource.scope_spans:
-                self.spans += [Received(span, scope.scope.name, service) for span in scope.spans]
+                self.spans += [Received(span, scope.scope.name, service, peer) for span in scope.spans]
 
     def named(self, word: str) -> list[Received]:
         return sorted((s for s in self.spans if s.word == word), key=lambda s: s.span.start_time_unix_nano)
@@ -94,15 +96,16 @@ def http_receiver() -> Iterator[Callable[[], Receiver]]:
 
     def start() -> Receiver:
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"  # connections stay open, as those to a real receiver
+
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
                 assert self.path == "/v1/traces"
                 if receiver.status == HTTPStatus.OK:
-                    receiver.take(
-                        ExportTraceServiceRequest.FromString(body), {k.lower(): v for k, v in self.headers.items()}
-                    )
+                    headers = {k.lower(): v for k, v in self.headers.items()}
+                    receiver.take(ExportTraceServiceRequest.FromString(body), headers, str(self.client_address))
                 reply = ExportTraceServiceResponse().SerializeToString()
                 self.send_response(receiver.status)
                 self.send_header("Content-Type", "application/x-protobuf")
@@ -134,7 +137,8 @@ def grpc_receiver() -> Iterator[Receiver]:
         def Export(  # noqa: N802 - gRPC calls it by this name
             self, request: ExportTraceServiceRequest, context: grpc.ServicerContext
         ) -> Any:
-            receiver.take(request, {key: str(value) for key, value in context.invocation_metadata()})
+            headers = {key: str(value) for key, value in context.invocation_metadata()}
+            receiver.take(request, headers, context.peer())
             return ExportTraceServiceResponse()
 
     add_TraceServiceServicer_to_server(Service(), server)

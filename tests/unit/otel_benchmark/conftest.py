@@ -1,9 +1,11 @@
-"""Spans of a test, in memory, and modules to wrap."""
+"""Spans of a test, in memory, modules to wrap, and an HTTP receiver."""
 
 from __future__ import annotations
 
 import textwrap
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import ModuleType
 from typing import Any
 
@@ -61,6 +63,48 @@ def telemetry() -> Iterator[Telemetry]:
     assert not runtime._reported, "the plugin reported an error of its own"
     KNOWN_TASKS._tasks.clear()
     RUNTIME.configure()
+
+
+class Http:
+    """Answers as it is told, and keeps the paths and headers of what it was sent."""
+
+    status, body, hangs_up = 200, b"", False
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, dict[str, str]]] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                outer.requests.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
+                if outer.hangs_up:
+                    self.close_connection = True
+                    return
+                self.send_response(outer.status)
+                self.send_header("Content-Length", str(len(outer.body)))
+                self.end_headers()
+                self.wfile.write(outer.body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread.start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+@pytest.fixture
+def http() -> Iterator[Http]:
+    server = Http()
+    yield server
+    server.close()
 
 
 @pytest.fixture

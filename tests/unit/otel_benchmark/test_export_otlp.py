@@ -2,10 +2,8 @@
 
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import grpc
@@ -34,48 +32,6 @@ RETRY = ("google.rpc.retryinfo-bin", RetryInfo().SerializeToString())
 def _no_patience(monkeypatch):
     """An exporter's own retries end at once."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.5")
-
-
-class Http:
-    """Answers as it is told, and keeps the paths and headers of what it was sent."""
-
-    status, body, hangs_up = 200, b"", False
-
-    def __init__(self) -> None:
-        self.requests: list[tuple[str, dict[str, str]]] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["Content-Length"]))
-                outer.requests.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
-                if outer.hangs_up:
-                    self.close_connection = True
-                    return
-                self.send_response(outer.status)
-                self.send_header("Content-Length", str(len(outer.body)))
-                self.end_headers()
-                self.wfile.write(outer.body)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        self.thread = threading.Thread(target=self.server.serve_forever)
-        self.thread.start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
-
-
-@pytest.fixture
-def http() -> Iterator[Http]:
-    server = Http()
-    yield server
-    server.close()
 
 
 @pytest.fixture
