@@ -341,9 +341,9 @@ class Transaction:
 
     # -- Room ------------------------------------------------------------------------------------------------
 
-    def used_bytes(self) -> int:
-        """Bytes in live pages, our own count: LMDB's file never shrinks."""
-        return sum(live_bytes(self._txn, database) for database in self._dbs.values())
+    def used_bytes(self, *databases: str) -> int:
+        """Bytes in live pages of these sub-databases, or of all; our own count: LMDB's file never shrinks."""
+        return sum(live_bytes(self._txn, self._dbs[name]) for name in databases or self._dbs)
 
     def undecodable(self, limit: int = 1000) -> Sequence[UndecodableSpan]:
         """The oldest undecodable spans."""

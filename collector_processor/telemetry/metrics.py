@@ -129,6 +129,12 @@ FORWARDED_SPANS: Final = Counter(
 )
 
 
+def refused_requests() -> float:
+    """Requests that were told to come back because there was no room."""
+    samples = (sample for family in REQUESTS.collect() for sample in family.samples)
+    return sum(sample.value for sample in samples if sample.labels["outcome"] == "overloaded")
+
+
 def exposition() -> bytes:
     """All metrics and snapshots in the Prometheus text format, of type CONTENT_TYPE."""
     return prometheus_client.generate_latest(REGISTRY)

@@ -71,6 +71,7 @@ class Snapshot(NamedTuple):
     counters: Counters
     summary: Summary
     used_bytes: int
+    dead_bytes: int
     oldest_analysis: int | None
 
 
@@ -363,6 +364,7 @@ class Front:
                 msgspec.structs.replace(transaction.counters),
                 self._assembler.summary(),
                 transaction.used_bytes(),
+                transaction.used_bytes("dead"),
                 next((analysis.since for _, analysis in analyses.pending(transaction.view)), None),
             )
         )

@@ -26,11 +26,15 @@ class State(StrEnum):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """How the processor is, why, and whether it takes requests (not before it has started, not while it stops)."""
+    """How the processor is, why, and whether it takes requests (not before it has started, not while it stops).
+
+    `conditions` are the names of those that hold (see health.py), `reasons` what there is to say of them.
+    """
 
     state: State
     reasons: tuple[str, ...] = ()
     ready: bool = True
+    conditions: tuple[str, ...] = ()
 
 
 def admin_app(

@@ -8,35 +8,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shlex
 import time
 from collections import deque
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Final, Protocol
+from typing import Final
 
-from collector_processor.app.analysing.analysis import Analysing
-from collector_processor.app.database import DatabaseKeeper
-from collector_processor.app.forwarding.process import Forwarding, protocol_of
-from collector_processor.app.journalling.front import Front
+from collector_processor.app.forwarding.process import protocol_of
 from collector_processor.app.journalling.front import Snapshot as JournalSnapshot
-from collector_processor.app.journalling.halts import Halts
 from collector_processor.app.journalling.sealing import SECOND
-from collector_processor.app.journalling.shares import NEARLY
-from collector_processor.app.listeners import Listeners
 from collector_processor.app.reporting import status as report
-from collector_processor.app.reporting.admin import Health, State
+from collector_processor.app.reporting.admin import Health
 from collector_processor.app.reporting.equations import database_spans, deep_samples, journal_spans, records
-from collector_processor.app.storing.fallback import Fallback
-from collector_processor.app.storing.outage import Outage
-from collector_processor.app.storing.pool import WorkerPool
-from collector_processor.app.upkeep import Upkeep
-from collector_processor.config import Settings
+from collector_processor.app.reporting.health import Lately, Seen, Watched, judge
 from collector_processor.errors import BenchmarkError
-from collector_processor.model.stages import PrivacyKeys
 from collector_processor.store.database import Database
 from collector_processor.store.figures import Figures, read_figures
 from collector_processor.telemetry import Snapshot, get_logger
+from collector_processor.telemetry.metrics import refused_requests
 
 log = get_logger(__name__)
 
@@ -45,32 +34,8 @@ DATABASE_REST: Final = 50
 """The database rests for so many times as long as it took to answer: a large one is not to be kept busy by us."""
 ANSWER_SECONDS: Final = 3.0
 """Who asks for the status waits for the database no longer than this."""
-LAG_SECONDS: Final = 300.0
-"""A sealed batch that waits for longer than this makes the processor degraded."""
-FULL_SOON: Final = 0.8
-"""Share of the journal above which it is told, before the first request is refused."""
 MEANINGFUL_SECONDS: Final = 60.0
 """A rate over less than this says nothing."""
-
-
-class Watched(Protocol):
-    """The parts of a processor that are looked at."""
-
-    settings: Settings
-    front: Front
-    pool: WorkerPool
-    fallback: Fallback
-    outage: Outage
-    privacy_keys: PrivacyKeys | None
-    database: DatabaseKeeper
-    upkeep: Upkeep
-    halts: Halts
-    analysing: Analysing
-    forwarding: Forwarding | None
-    listeners: Listeners
-    stopping: bool
-    fault: str | None
-    """What makes it useless until a person mends it."""
 
 
 class Monitor:
@@ -84,6 +49,8 @@ class Monitor:
         self._growth: deque[tuple[float, int]] = deque(maxlen=720)
         self._batches: deque[tuple[float, int]] = deque(maxlen=720)
         self._database_bytes: deque[tuple[float, int]] = deque(maxlen=720)
+        self._refused = Lately(refused_requests)
+        self._shed = Lately(lambda: processor.front.counters.shed)
         self._watching: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -100,6 +67,7 @@ class Monitor:
         again = 0.0
         while True:
             try:
+                self.health()  # what has grown lately is only known to who asks every few seconds
                 await self._look_at_journal()
                 if (began := time.monotonic()) >= again:
                     await self._look_at_database()
@@ -136,62 +104,17 @@ class Monitor:
 
     def health(self) -> Health:
         """From what is known already; quick."""
-        processor = self._processor
-        if (fault := processor.fault or processor.front.problem) is not None:
-            return Health(State.FAILED, (fault,), ready=not processor.stopping)
-        reasons = []
-        keeper = processor.database
-        outage = processor.outage.told(len(processor.pool.backlog))
-        if outage is not None:
-            reasons.append(outage)
-        elif keeper.problem is not None:
-            reasons.append(f"database: {keeper.problem}")
-        if processor.pool.problem is not None:
-            reasons.append(f"storing: {processor.pool.problem}")
-        if (lag := self._lag()) > LAG_SECONDS:
-            reasons.append(f"the oldest sealed batch waits for {lag:.0f} s")
-        reasons += self._fallback_reasons()
-        if processor.pool.aside:
-            reasons.append(
-                f"dead letters are full: {len(processor.pool.aside)} batches stay sealed; "
-                "look at `otel-benchmark dead-letter list`, and retry or discard some"
+        latest = self._latest
+        return judge(
+            Seen(
+                self._processor,
+                lag=self._lag(),
+                dead_bytes=0 if latest is None else latest.dead_bytes,
+                open_traces=0 if latest is None else latest.summary.traces,
+                refused=self._refused.growth(),
+                shed=self._shed.growth(),
             )
-        if (spans := processor.front.counters.dead) > 0:
-            reasons.append(f"dead letters wait for a decision ({spans} spans): `otel-benchmark dead-letter list`")
-        for problem, values in processor.front.unreadable.items():
-            reasons.append(f"journal: {values} entries can't be read: {problem}; put it back and start again")
-        reasons += [
-            f"privacy: {halt.source} is halted since {halt.since.isoformat(timespec='seconds')}, its tasks wait: "
-            f"{halt.found} in record {halt.id}; look at it, then `otel-benchmark privacy resume "
-            f"{shlex.quote(halt.source)}`"
-            for halt in processor.halts.current
-        ]
-        reasons += processor.listeners.problems()
-        used, limit = processor.front.used_bytes, processor.settings.journal_max_bytes
-        if used > limit * FULL_SOON:
-            reasons.append(
-                f"the journal is {used * 100 // limit} % full ({used} of {limit} bytes): "
-                "requests without a task's own span are refused in the last tenth"
-            )
-        if crowded := processor.front.crowded:
-            reasons.append(
-                f"services that hold more than {NEARLY:.0%} of their share of the journal: {crowded}; "
-                "beyond it (SERVICE_SHARE) their requests are refused, and those of others are not"
-            )
-        return Health(State.DEGRADED if reasons else State.OK, tuple(reasons), ready=not processor.stopping)
-
-    def _fallback_reasons(self) -> list[str]:
-        figures = self._processor.fallback.figures()
-        reasons = []
-        if figures.batches:
-            reasons.append(
-                f"fallback in use: {figures.batches} batches ({figures.spans} spans) wait in {figures.folder}"
-            )
-        if figures.problem is not None:
-            reasons.append(figures.problem)
-        if figures.damaged_lines:
-            reasons.append(f"fallback: {figures.damaged_lines} tasks were lost to damaged lines: see the log")
-        return reasons
+        )
 
     def metrics(self) -> Snapshot:
         """The status as metrics, as of the last look."""

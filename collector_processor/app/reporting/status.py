@@ -265,6 +265,7 @@ def as_metrics(status: Status) -> Snapshot:
         values[metric.FORWARD_REPLACED] = {(name,): count for name, count in status.forward.replaced.items()}
         values[metric.FORWARD_WITHHELD] = {(name,): count for name, count in status.forward.withheld.items()}
     values[metric.HEALTH] = {(status.health.state.value,): 1}
+    values[metric.HEALTH_CONDITION] = {(name,): 1 for name in status.health.conditions}
     values[metric.BUILD_INFO] = {(status.version,): 1}
     if distribution is not None:
         values[metric.COMPLEXITY_DISTRIBUTION] = {(name,): count for name, count in distribution.items()}

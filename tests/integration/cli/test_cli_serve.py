@@ -84,7 +84,7 @@ def test_status(processor: Running) -> None:
     said = processor.run("status", "--json")
     assert said.returncode == 0, said.stderr
     status = json.loads(said.stdout)
-    assert status["health"] == {"state": "ok", "reasons": [], "ready": True}
+    assert status["health"] == {"state": "ok", "reasons": [], "ready": True, "conditions": []}
     assert status["pid"] == processor.process.pid
     assert all(equation["total"] == sum(equation["terms"].values()) for equation in status["equations"])
     words = processor.run("status").stdout

@@ -49,7 +49,7 @@ def test_metrics_are_for_those_who_may_read_them_and_health_is_for_all() -> None
     ("health", "healthz", "readyz"),
     [
         (Health(State.OK), 200, 200),
-        (Health(State.DEGRADED, ("the database is down",)), 200, 200),
+        (Health(State.DEGRADED, ("the database is down",), conditions=("database",)), 200, 200),
         (Health(State.OK, ready=False), 200, 503),
         (Health(State.FAILED, ("the journal can't be written",)), 503, 503),
     ],
@@ -59,7 +59,12 @@ def test_health_and_readiness(health: Health, healthz: int, readyz: int) -> None
     status, headers, body = ask("/readyz", health)
     assert status == readyz
     assert headers[b"content-type"] == b"application/json"
-    assert json.loads(body) == {"state": health.state, "reasons": list(health.reasons), "ready": health.ready}
+    assert json.loads(body) == {
+        "state": health.state,
+        "reasons": list(health.reasons),
+        "ready": health.ready,
+        "conditions": list(health.conditions),
+    }
 
 
 def test_metrics_are_served_in_their_content_type() -> None:

@@ -13,7 +13,7 @@ STATUS = Status(
     pid=7,
     started_at="2026-11-22T12:00:00.000000000Z",
     uptime_seconds=60.0,
-    health=Health(State.DEGRADED, ("the database is down",)),
+    health=Health(State.DEGRADED, ("the database is down",), conditions=("database", "lag")),
     listening={"otlp_http": "127.0.0.1:4318"},
     workers=1,
     journal=Journal(bytes=4096, max_bytes=8192),
@@ -57,6 +57,7 @@ def test_metrics_hold_what_is_known_and_nothing_else() -> None:
     assert values[snapshot.AGENTS_COVERED] == 2
     assert values[snapshot.AVG_COLLECTION_LATENCY] == 0.0015
     assert values[snapshot.HEALTH] == {("degraded",): 1}
+    assert values[snapshot.HEALTH_CONDITION] == {("database",): 1, ("lag",): 1}
     assert values[snapshot.COMPLEXITY_DISTRIBUTION] == {("trivial",): 3, ("complex",): 2}
     assert values[snapshot.EQUATION_TERM] == {
         ("journal spans", "received"): 10,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from collector_processor.app.reporting import health
 from collector_processor.config import reference
 from collector_processor.guard.gates import GATES
 from otel_benchmark import attributes
@@ -21,6 +22,10 @@ def test_the_readme_has_every_setting() -> None:
 def test_the_fields_are_those_of_the_plugin() -> None:
     """Renew with: python -m otel_benchmark.vocabulary (below the page's head)."""
     assert (ROOT / "otel_benchmark/FIELDS.md").read_text(encoding="utf-8").endswith(markdown())
+
+
+def test_the_readme_has_every_condition_of_health() -> None:
+    assert health.reference() in README
 
 
 def test_the_readme_has_every_gate() -> None:
