@@ -16,6 +16,7 @@ from collector_processor.assemble.closing import Limits, Plan, plan
 from collector_processor.assemble.index import Entry, Lookup, Trace, span_ids
 from collector_processor.assemble.shedding import Excess, Shedder
 from collector_processor.assemble.tree import OpenSpan, Owner, Place, owners
+from collector_processor.assemble.whole import plan_whole
 from collector_processor.model.stages import HEADER, Closing, Fragment, FragmentFlag, Known, SealKind, Stored
 
 TICK: Final = 100_000_000
@@ -158,8 +159,11 @@ class Assembler:
 
     def _look_at(self, trace_id: bytes, trace: Trace, now: int, lookup: Lookup, *, flush: bool = False) -> None:
         known = trace.load(trace_id, lookup)
-        spans = trace.open_spans()
-        decided = plan(trace_id, spans, known, self._limits, now, flush=flush)
+        decided = None
+        if trace.tasks == 1 and not (known.closed or known.links):
+            decided = plan_whole(trace_id, trace.entries, self._limits, now, flush=flush)
+        if decided is None:
+            decided = plan(trace_id, trace.open_spans(), known, self._limits, now, flush=flush)
         waited = bool(self._ready)
         self._unready(trace_id)
         if decided.closings:
@@ -168,7 +172,7 @@ class Assembler:
             self._ready[trace_id] = decided
             self._ready_records += decided.records
         elif decided.next is not None:
-            pause = len(spans) * 10**9 // BUSY_SPANS_PER_SECOND
+            pause = trace.open * 10**9 // BUSY_SPANS_PER_SECOND
             self._plan(trace_id, trace, max(decided.next, now + pause))
 
     def _unready(self, trace_id: bytes) -> None:

@@ -69,6 +69,11 @@ class Trace:
         """How many spans its fragments hold, open or not."""
         return sum(entry.spans for entry in self.entries)
 
+    @property
+    def open(self) -> int:
+        """How many of them are open."""
+        return sum(entry.spans - entry.taken.bit_count() for entry in self.entries)
+
     def append(self, entry: Entry) -> None:
         """One more fragment, the newest."""
         self.entries.append(entry)

@@ -170,6 +170,9 @@ class Member(msgspec.Struct, frozen=True, array_like=True):
     @property
     def mask(self) -> int:
         """The positions as a bit mask."""
+        first, last = self.positions[0], self.positions[-1]
+        if last - first + 1 == len(self.positions):  # as nearly always: all that the fragment has
+            return ((1 << len(self.positions)) - 1) << first
         mask = 0
         for position in self.positions:
             mask |= 1 << position
