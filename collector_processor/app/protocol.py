@@ -40,6 +40,8 @@ class Begin(msgspec.Struct, tag=True, frozen=True):
     fold: FoldSettings
     gates: GateSettings
     database_timeout: float
+    patience: float
+    """Seconds after which a worker that has not answered is ended."""
     policies: str
     """Of sampling, as a TOML document that the front has checked."""
     judging: bool

@@ -191,6 +191,7 @@ class Processor:
             fold=fold_settings(settings),
             gates=gate_settings(settings),
             database_timeout=settings.database_timeout,
+            patience=settings.worker_timeout + settings.database_timeout,
             policies=self._policies,
             judging=settings.judge_url is not None,
             log_level=settings.log_level,

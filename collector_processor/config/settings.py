@@ -208,6 +208,11 @@ class Settings:
         values.share(), "0.1", "share of the journal for dead letters; a task that finds no room there stays sealed"
     )
     workers: int = _setting(values.count(1, 64), "1", "worker processes beside the front")
+    worker_timeout: float = _setting(
+        values.duration("1s", "1d"),
+        "5m",
+        "how long a worker may take over a batch, beside `DATABASE_TIMEOUT`; then it is ended, and the batch suspected",
+    )
     task_types: tuple[str, ...] = _names(
         "task types that are known beside the five of the strategy, which need not be listed", *TaskType
     )

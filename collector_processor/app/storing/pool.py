@@ -35,7 +35,7 @@ from collector_processor.app.protocol import (
 )
 from collector_processor.app.storing.fallback import Fallback
 from collector_processor.app.storing.outage import Outage
-from collector_processor.app.storing.process import StartError, WorkerProcess, started
+from collector_processor.app.storing.process import EndedError, StartError, WorkerProcess, started
 from collector_processor.app.storing.suspects import Sentence, Suspects
 from collector_processor.errors import DeadLettersFullError, Trouble, told
 from collector_processor.model.stages import Applied, Redactions
@@ -238,8 +238,8 @@ class WorkerPool:
             async with started(begin) as process:
                 while self._begin(slot) == begin:
                     await self._turn(slot, process)
-        except (EOFError, ConnectionError):
-            return "a worker process ended unexpectedly"
+        except EndedError as error:
+            return str(error)
         return None
 
     async def _turn(self, slot: str, process: WorkerProcess) -> None:

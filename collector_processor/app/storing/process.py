@@ -6,46 +6,64 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from collector_processor.app.child import spawn
 from collector_processor.app.protocol import Begin, Failed, Reply, Request, Up, decode_reply, frame, read_frame
+
+START_SECONDS: Final = 60.0
+"""How long a process may take to be up; less than two as a rule."""
 
 
 class StartError(Exception):
     """A worker says why it can't work."""
 
 
-class WorkerProcess:
-    """Answers one request after the other."""
+class EndedError(Exception):
+    """A worker gives no answer: it has ended, or has to be."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+
+class WorkerProcess:
+    """Answers one request after the other, each within so many seconds of patience."""
+
+    def __init__(self, process: asyncio.subprocess.Process, patience: float) -> None:
         assert process.stdin is not None
         assert process.stdout is not None
         self._requests = process.stdin
         self._replies = process.stdout
+        self._patience = patience
 
     async def ask(self, request: Request) -> Reply:
-        """Raises EOFError or ConnectionError where the process ends instead of answering."""
-        self._requests.write(frame(request))
-        await self._requests.drain()
-        return await self._reply()
+        """Raises EndedError where it doesn't answer."""
+        try:
+            return await self._exchange(request, self._patience)
+        except TimeoutError:
+            raise EndedError(f"a worker process took longer than {self._patience:g} s, and was ended") from None
 
     async def begin(self, begin: Begin) -> None:
-        """Come back when it is up. Raises StartError, EOFError or ConnectionError."""
-        self._requests.write(frame(begin))
-        reply = await self._reply()
+        """Come back when it is up. Raises StartError, EndedError."""
+        try:
+            reply = await self._exchange(begin, START_SECONDS)
+        except TimeoutError:
+            raise StartError(f"a worker process was not up within {START_SECONDS:g} s") from None
         if not isinstance(reply, Up):
             raise StartError(reply.error if isinstance(reply, Failed) else repr(reply))
 
-    async def _reply(self) -> Reply:
-        return decode_reply(await read_frame(self._replies))
+    async def _exchange(self, message: Begin | Request, seconds: float) -> Reply:
+        try:
+            async with asyncio.timeout(seconds):
+                self._requests.write(frame(message))
+                await self._requests.drain()
+                return decode_reply(await read_frame(self._replies))
+        except (EOFError, ConnectionError):
+            raise EndedError("a worker process ended unexpectedly") from None
 
 
 @asynccontextmanager
 async def started(begin: Begin) -> AsyncIterator[WorkerProcess]:
     """A process that is up, for as long as the block takes. Raises as `WorkerProcess.begin`."""
     process = await spawn("collector_processor.app.storing.worker")
-    worker = WorkerProcess(process)
+    worker = WorkerProcess(process, begin.patience)
     try:
         await worker.begin(begin)
         yield worker

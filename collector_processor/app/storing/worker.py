@@ -7,6 +7,7 @@ standard input and output and ends when its input does, so no worker outlives it
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -51,6 +52,8 @@ from collector_processor.telemetry import configure, get_logger
 
 log = get_logger(__name__)
 
+WARNED_AT: Final = 0.9
+"""Share of the front's patience after which the log is told what a worker is at: it is ended soon."""
 BASELINE_SECONDS: Final = 60.0
 """For so long a worker compares tasks with what it has read."""
 
@@ -174,7 +177,10 @@ async def _serve(reader: asyncio.StreamReader, send: Send) -> None:
             return
         send(Up())
         while True:
-            send(await worker.answer(decode_request(await read_frame(reader))))
+            request = decode_request(await read_frame(reader))
+            faulthandler.dump_traceback_later(begin.patience * WARNED_AT)
+            send(await worker.answer(request))
+            faulthandler.cancel_dump_traceback_later()
 
 
 if __name__ == "__main__":

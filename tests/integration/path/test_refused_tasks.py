@@ -1,4 +1,4 @@
-"""Tasks that the database won't take, or that kill their worker: dead letters, and everybody else is stored."""
+"""Tasks that the database refuses, or over which a worker dies or hangs: dead letters, and all others are stored."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import json
 import psycopg
 import pytest
 from support.lifecycle import execution, task
-from support.poison import WORD, poisoned
-from support.processor import own, wait_until
+from support.poison import LOOPS, WORD, poisoned
+from support.processor import ended, own, wait_until
 
 SECRET = "ada.lovelace@example.com"
 CARD = 4539578763621486
@@ -119,3 +119,26 @@ def test_a_task_that_kills_its_worker_is_found_and_buried(new_processor, tmp_pat
         (letter,) = json.loads(processor.run("dead-letter", "list", "--json").stdout)
         assert letter["trace_id"] == bad.trace_id.hex()
         assert "a worker process ended unexpectedly" in letter["error"]
+
+
+def test_a_task_whose_worker_never_gets_done_is_buried_too(new_processor, tmp_path):
+    """A worker that is stopped meanwhile is ended as well, and what it had is done by the next."""
+    patience = {"WORKER_TIMEOUT": "2s", "DATABASE_TIMEOUT": "2s"}
+    processor = poisoned(new_processor(**patience), tmp_path / "site", LOOPS)
+    with processor:
+        first, second = (own(task(), task_id=f"good-{number}") for number in range(2))
+        processor.send(*first.spans)
+        wait_until(lambda: stored(processor) == {"good-0"})
+        (worker,) = processor.workers
+        worker.suspend()
+        processor.send(*second.spans)
+        wait_until(lambda: stored(processor) == {"good-0", "good-1"})
+        assert ended(worker)
+        bad = own(task(), execution(attributes={"note": WORD}), task_id="bad")
+        processor.send(*bad.spans)
+        wait_until(lambda: processor.terms()["dead_lettered"] == 2)
+        processor.settle()
+        processor.assert_balanced()
+        (letter,) = json.loads(processor.run("dead-letter", "list", "--json").stdout)
+        assert "took longer than 4 s, and was ended" in letter["error"]
+        assert 'sitecustomize.py", line 15 in taste' in processor.log, "where it hung"
