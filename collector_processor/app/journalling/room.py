@@ -31,6 +31,9 @@ class Room:
         settings: the limits.
         assembler: knows what is open.
         shares: knows what services hold.
+
+    Attributes:
+        pressed: somebody was refused, or something was shed, since room was last looked for: now down to `SHED_TO`.
     """
 
     def __init__(self, settings: Settings, assembler: Assembler, shares: Shares) -> None:
@@ -39,8 +42,7 @@ class Room:
         self._max_traces = settings.max_open_traces
         self._assembler = assembler
         self._shares = shares
-        self._pressed = False
-        """Somebody was refused, or something was shed, since room was last looked for: it is made down to SHED_TO."""
+        self.pressed = False
 
     # -- Refusing --------------------------------------------------------------------------------------------
 
@@ -53,7 +55,7 @@ class Room:
         try:
             self._check(transaction, split, staged)
         except JournalFullError:
-            self._pressed = True
+            self.pressed = True
             raise
 
     def _check(self, transaction: Transaction, split: Split, staged: Collection[bytes]) -> None:
@@ -80,7 +82,7 @@ class Room:
 
     def make(self, transaction: Transaction) -> list[Closing]:
         """What is to be shed now; nothing while there is room, or where nothing can be."""
-        mark, self._pressed = SHED_TO if self._pressed else SHED_FROM, False
+        mark, self.pressed = SHED_TO if self.pressed else SHED_FROM, False
         counters = transaction.counters
         spans, traces, used = counters.open, self._assembler.open_traces, transaction.used_bytes()
         services = None
@@ -103,7 +105,7 @@ class Room:
         """That has been shed (ns); fragments that stay have so many bytes `left`."""
         self._assembler.relieved(closings, now)
         self._shares.shrunk(left)
-        self._pressed = self._pressed or bool(closings)
+        self.pressed = self.pressed or bool(closings)
 
 
 def _size(fragment: Fragment) -> int:

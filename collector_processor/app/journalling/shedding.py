@@ -18,7 +18,8 @@ from collector_processor.telemetry import get_logger
 log = get_logger(__name__)
 
 LOOK_EVERY: Final = SECOND
-"""Where nothing had to be shed, or nothing could be."""
+"""While nobody is refused, or where nothing could be shed although somebody was."""
+TELL_EVERY: Final = 60 * SECOND
 
 
 class Shedding:
@@ -47,13 +48,16 @@ class Shedding:
         self._room = room
         self._deciding = deciding
         self._links_kept = links_kept
-        self._at_it = False
+        self._at_it = self._in_vain = False
         self._looked_at = 0
+        self._told_at = 0
+        self._untold = 0
 
     async def due(self) -> int:
         """Shed what has to be shed now, as far as one commit may. Returns the number of spans. Raises JournalError."""
-        now = self._clock()
-        if not self._at_it and abs(now - self._looked_at) < LOOK_EVERY:
+        now, pressed = self._clock(), self._room.pressed
+        urgent = self._at_it or (pressed and not self._in_vain)
+        if not urgent and abs(now - self._looked_at) < LOOK_EVERY:
             return 0
         self._looked_at = now
 
@@ -69,7 +73,9 @@ class Shedding:
         async with self._deciding:
             closings, _ = await self._run(make_room, made)
         spans = sum(len(member.positions) for closing in closings for member in closing.dropped)
-        if spans and not self._at_it:
-            log.warning("journal: too little room, foreign spans of the largest open traces are shed", spans=spans)
-        self._at_it = spans > 0
+        self._at_it, self._in_vain = spans > 0, pressed and not spans
+        self._untold += spans
+        if self._untold and abs(now - self._told_at) >= TELL_EVERY:
+            log.warning("journal: too little room, foreign spans of open traces are shed", spans=self._untold)
+            self._told_at, self._untold = now, 0
         return spans

@@ -157,6 +157,8 @@ def test_a_full_journal_refuses_and_recovers_by_the_tasks_that_drain_it(new_proc
         status = processor.status()
         assert status.health.state is State.DEGRADED
         assert {"journal_half", "refused"} <= set(status.health.conditions)
+        assert json.loads(processor.admin("/healthz").body)["conditions"] == list(status.health.conditions)
+        assert b'otel_benchmark_health_condition{condition="journal_half"} 1.0' in processor.admin("/metrics").body
         assert processor.admin("/readyz").status == 200
         for each in tasks:
             processor.send(each.spans[0])
