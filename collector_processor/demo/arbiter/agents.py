@@ -1,7 +1,8 @@
 """The agents, and how one of them works on a task: step after step, every step counted.
 
-Agents are rules. Those with a `price` behave towards the accounts as a language model would: the words and marks
-that they read and write are counted as tokens, and paid for. They are real counts of real text, but no model's.
+Agents are rules, which stand for a model: each decision is one of its answers. Agents with a `price` behave towards the
+accounts as a language model would: the words and marks that they read and write are counted as tokens, and paid for.
+They are real counts of real text, but no model's.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from collector_processor.demo.arbiter.crafts import lookup, palette, repair, schedule, tables
+from collector_processor.demo.arbiter.dialogue import Answer, Dialogue
 from collector_processor.demo.arbiter.model import Observation, Result, Task, ToolCall, Turn
 from collector_processor.demo.arbiter.policy import Delegate, Manner, Note, Policy, Report, Step, Use
 from collector_processor.demo.arbiter.tools import Toolbox
@@ -107,6 +109,7 @@ class Session:
     task: Task
     toolbox: Toolbox
     policy: Policy = field(init=False)
+    dialogue: Dialogue = field(init=False)
     report: Report | None = None
     turn: int = 0
     read: int = 0
@@ -122,6 +125,7 @@ class Session:
     def __post_init__(self) -> None:
         self.policy = RULES[self.task.type](self.task, self.agent.manner)
         self.read = tokens(self.task.description)
+        self.dialogue = Dialogue(self.agent.provider, self.agent.model, self.task.description)
 
     def begin(self) -> ToolCall | Delegate | None:
         """Return the first call."""
@@ -130,6 +134,7 @@ class Session:
     def advance(self, reply: Observation) -> ToolCall | Delegate | None:
         """Take in what the last call brought; return the next call, or None at the end."""
         self.read += tokens(reply.text)
+        self.dialogue.hear(reply.text)
         self.failed += not reply.success
         self.badly_formed += not reply.scores.format_correctness
         if self.delegated:
@@ -137,6 +142,28 @@ class Session:
         return self._next(reply)
 
     def _next(self, reply: Observation | None) -> ToolCall | Delegate | None:
+        with self.dialogue.answer() as answer:
+            step = self._decide(reply, answer)
+            self.delegated = isinstance(step, Delegate)
+            if isinstance(step, Report):
+                self.report = step
+                self.written += tokens(step.reflection)
+                answer.says(step.reflection)
+                return None
+            call_id = f"call_{uuid.uuid4().hex[:12]}"
+            if isinstance(step, Delegate):
+                self.written += tokens(step.description)
+                self.calls["delegate"] += 1
+                answer.asks_for(call_id, "delegate", {"type": step.type, "description": step.description})
+                return step
+            answer.asks_for(call_id, step.tool, step.arguments)
+            arguments = json.dumps(step.arguments)
+            self.written += tokens(arguments)
+            self.calls[f"{step.tool} {arguments}"] += 1
+            return ToolCall(call_id, step.tool, self.turn, step.arguments)
+
+    def _decide(self, reply: Observation | None, answer: Answer) -> Use | Delegate | Report:
+        """Let the rules go on to what they want done, or to their end."""
         started = time.thread_time()
         try:
             step: Step = next(self.policy) if reply is None else self.policy.send(reply)
@@ -144,26 +171,15 @@ class Session:
             while isinstance(step, Note):
                 self.thought += tokens(step.text)
                 self.turns.append(Turn(self.turn))
+                answer.thinks(step.text)
                 step = next(self.policy)
                 self.turn += 1
         except StopIteration as end:
-            self.report = end.value
-            self.written += tokens(end.value.reflection)
-            return None
+            report: Report = end.value
+            return report
         finally:
             self.cpu_ms += (time.thread_time() - started) * 1000
-        self.delegated = isinstance(step, Delegate)
-        if isinstance(step, Delegate):
-            self.written += tokens(step.description)
-            self.calls["delegate"] += 1
-            return step
-        return self._call(step)
-
-    def _call(self, step: Use) -> ToolCall:
-        arguments = json.dumps(step.arguments)
-        self.written += tokens(arguments)
-        self.calls[f"{step.tool} {arguments}"] += 1
-        return ToolCall(f"call_{uuid.uuid4().hex[:12]}", step.tool, self.turn, step.arguments)
+        return step
 
     def result(self) -> Result:
         """The agent's account; only after the last step."""

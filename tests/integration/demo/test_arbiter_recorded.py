@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import re
 import subprocess
@@ -29,6 +30,8 @@ TASKS = 96
 SEED = 13
 """These tasks hold a closed archive in both ways of working, and a missing column."""
 TENANT_KEY = "a key of the test"
+CLIENT = "rules.client"
+"""Of the instrumentation that the client of the agents' model brings."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Recorded:
     """What the sink received, and what the arbiter said itself."""
 
     spans: Mapping[Kind, list[Span]]
+    model_calls: list[Span]
     by_id: Mapping[bytes, Span]
     events: list[Mapping[str, Any]]
     summary: Mapping[str, Any]
@@ -70,16 +74,20 @@ def recorded() -> Recorded:
         finally:
             server.shutdown()
     spans: defaultdict[Kind, list[Span]] = defaultdict(list)
+    model_calls: list[Span] = []
     resource: dict[str, Any] = {}
     for body in bodies:
         for of_resource in ExportTraceServiceRequest.FromString(body).resource_spans:
             resource = {pair.key: plain(pair.value) for pair in of_resource.resource.attributes}
             for of_scope in of_resource.scope_spans:
+                if of_scope.scope.name == CLIENT:
+                    model_calls += of_scope.spans
+                    continue
                 assert of_scope.scope.name == a.SCOPE_NAME
                 for span in of_scope.spans:
                     spans[Kind(span.name.split(" ")[0])].append(span)
     by_id = {span.span_id: span for of_kind in spans.values() for span in of_kind}
-    return Recorded(spans, by_id, events, summary, resource)
+    return Recorded(spans, model_calls, by_id, events, summary, resource)
 
 
 def plain(value: AnyValue) -> Any:
@@ -240,6 +248,23 @@ def test_tool_calls_are_turns_with_scores(recorded: Recorded) -> None:
                 a.TURN_REWARD,
             } <= call.keys()
         assert (a.TURN_TASK_PROGRESS in call) == (call[a.GEN_AI_TOOL_NAME] == "run_tests")
+
+
+def test_the_client_of_the_model_tells_what_was_said(recorded: Recorded) -> None:
+    executions = {span.span_id: attributes_of(span) for span in recorded.spans[Kind.EXECUTION]}
+    last: dict[bytes, list[Any]] = {}
+    for span in sorted(recorded.model_calls, key=lambda span: span.start_time_unix_nano):
+        call = attributes_of(span)
+        assert call[a.GEN_AI_REQUEST_MODEL] == executions[span.parent_span_id][a.GEN_AI_REQUEST_MODEL]
+        heard = json.loads(call[a.GEN_AI_INPUT_MESSAGES])
+        assert heard[: len(last.get(span.parent_span_id, ()))] == last.get(span.parent_span_id, [])
+        if span.status.code != Status.STATUS_CODE_ERROR:
+            (said,) = json.loads(call[a.GEN_AI_OUTPUT_MESSAGES])
+            last[span.parent_span_id] = [*heard, {"role": said["role"], "parts": said["parts"]}]
+    assert last.keys() == executions.keys()
+    assert {
+        call["id"] for messages in last.values() for each in messages for call in each["parts"] if "id" in call
+    } >= {call[a.GEN_AI_TOOL_CALL_ID] for call in recorded.attributes(Kind.TOOL_CALL)}
 
 
 def test_thoughts_are_turns_without_a_tool(recorded: Recorded) -> None:

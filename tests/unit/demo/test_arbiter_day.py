@@ -181,8 +181,9 @@ def test_command_reports_json_lines() -> None:
 
 
 def test_it_knows_nothing_of_us() -> None:
+    """The client of its model is instrumented, as most are: by OpenTelemetry alone."""
     root = Path(package.__file__).parent
-    allowed = re.compile(rf"{re.escape(package.__name__)}(\.|$)")
+    own = re.compile(rf"{re.escape(package.__name__)}(\.|$)")
     for path in root.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
@@ -190,4 +191,5 @@ def test_it_knows_nothing_of_us() -> None:
                 names = [node.module or ""]
             for name in names:
                 top = name.partition(".")[0]
-                assert top in sys.stdlib_module_names or allowed.match(name), f"{path.name} imports {name}"
+                client = top == "opentelemetry" and path.name == "dialogue.py"
+                assert top in sys.stdlib_module_names or own.match(name) or client, f"{path.name} imports {name}"
