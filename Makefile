@@ -36,7 +36,7 @@ test: $(READY) ## run all tests; those of a server that isn't there are skipped
 crash: export KILLS ?= 1000
 crash: export POWER_CUTS ?= 2000
 crash: $(READY) ## kill the processor (KILLS=1000) and cut the power (POWER_CUTS=2000), then account for every span
-	$(BIN)/python -m pytest -n 3 --dist=loadfile tests/crash
+	$(BIN)/python -m pytest -n 3 --dist=worksteal tests/crash
 
 fuzz: $(READY) ## fuzz all that reads others' bytes (FUZZ=traces: one of it; FUZZ_SECONDS=60 each); atheris comes first
 	@$(BIN)/python -m pip install --quiet --upgrade --target .fuzz/lib "atheris>=2.3" \

@@ -6,11 +6,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import support
+from support.accounts import Reference
 from support.crashing import MortalProcessor
 from support.postgres import temporary_database
 from support.processor import Processor
 
 from collector_processor.store.embedded import EmbeddedServer
+
+SAMPLING = str(Path(support.__file__).with_name("quarter_sampling.toml"))
 
 
 @pytest.fixture
@@ -19,7 +23,7 @@ def mortal(postgres_url: str, tmp_path: Path) -> Iterator[Callable[..., MortalPr
     made: list[MortalProcessor] = []
 
     def make(database_url: str = postgres_url, **settings: str) -> MortalProcessor:
-        settings = {"GRACE": "100ms", "WORKERS": "2"} | settings
+        settings = {"GRACE": "100ms", "WORKERS": "2", "SAMPLING": SAMPLING} | settings
         made.append(MortalProcessor(tmp_path / "data", database_url, tmp_path / "points", **settings))
         return made[-1]
 
@@ -28,11 +32,12 @@ def mortal(postgres_url: str, tmp_path: Path) -> Iterator[Callable[..., MortalPr
         processor.abandon()
 
 
-@pytest.fixture
-def reference(postgres_server: EmbeddedServer, tmp_path: Path) -> Iterator[Processor]:
-    """A processor that has no trouble."""
+@pytest.fixture(scope="module")
+def reference(postgres_server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
+    """One that has no trouble, for all tests of a module."""
+    folder = tmp_path_factory.mktemp("reference")
     with (
         temporary_database(postgres_server) as url,
-        Processor(tmp_path / "reference", url, GRACE="100ms") as processor,
+        Processor(folder / "data", url, GRACE="100ms", SAMPLING=SAMPLING) as processor,
     ):
-        yield processor
+        yield Reference(processor)

@@ -1,64 +1,42 @@
-"""Killed at random, all of it or a part, a processor loses nothing and stores nothing twice. KILLS sets how often."""
+"""Killed at random, all of it or a part, a processor loses nothing and stores nothing twice. KILLS sets how often.
+
+So many kills are a round: a processor and a database of its own, of which all is accounted for at its end. SEED + its
+number sets a round's choices.
+"""
 
 from __future__ import annotations
 
+import math
 import os
-import random
-import time
 
-import psutil
 import pytest
-from support.accounts import Watcher, assert_accounted, assert_same, settled
-from support.processor import Processor, wait_for_end, wait_until
+from support.accounts import Watcher, assert_accounted, settled
+from support.killing import Killer
 from support.steady_load import Load
 
 KILLS = int(os.environ.get("KILLS", "18"))
 SEED = int(os.environ.get("SEED", "7"))
+ROUND = 50
 
-pytestmark = pytest.mark.timeout(120 + 15 * KILLS)
-
-
-def stored_batches(processor: Processor) -> int:
-    (row,) = processor.rows("SELECT count(*) AS batches FROM benchmark_data.batches")
-    return int(row["batches"])
+pytestmark = pytest.mark.timeout(120 + 15 * ROUND)
 
 
-def wait_for_a_moment(processor: Processor, load: Load, chance: random.Random) -> None:
-    """Any: of the start, of requests that come, or of batches that are stored."""
-    match chance.choice(["start", "requests", "batches"]):
-        case "requests":
-            load.go_on(chance.randrange(1, 8))
-        case "batches":
-            before = stored_batches(processor)
-            wait_until(lambda: stored_batches(processor) > before)
-    time.sleep(chance.uniform(0, 0.3))
-
-
-def kill(processor: Processor, chance: random.Random) -> list[psutil.Process]:
-    """Kill the front, a worker of it, or all of them; returns those that outlived the front."""
-    whom, workers = chance.choice(["front", "worker", "all"]), processor.workers
-    if whom == "worker" and workers:
-        chance.choice(workers).kill()
-        return []
-    if whom == "all":
-        for worker in workers:
-            worker.kill()
-    return processor.kill()
-
-
-def test_killed_at_random(mortal, reference):
-    processor, chance = mortal().start(), random.Random(SEED)
-    watcher, left = Watcher(processor), []
-    with Load(processor.address) as load, watcher.watching():
-        for _ in range(KILLS):
-            processor.run_on()
-            wait_for_a_moment(processor, load, chance)
-            left += kill(processor, chance)
+@pytest.mark.parametrize("number", range(math.ceil(KILLS / ROUND)))
+def test_killed_at_random(mortal, reference, postgres_url, number):
+    processor = mortal(WORKERS=str(1 + number % 2))
+    watcher = Watcher(processor)
+    with (
+        Load(processor.address) as load,
+        watcher.watching(),
+        Killer(processor, load, SEED + number, postgres_url) as killer,
+    ):
+        for _ in range(min(ROUND, KILLS - number * ROUND)):
+            killer.strike()
         processor.run_on(wait=True)
     settled(processor, load.done)
     watcher.assert_balanced()
     assert load.failures
     assert_accounted(processor, load.done)
-    assert_same(processor, reference, load.done)
-    wait_for_end(left)
+    reference.assert_same(processor, load.done)
+    killer.wait_for_orphans()
     processor.stop()

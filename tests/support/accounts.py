@@ -16,6 +16,8 @@ from support.processor import Processor, wait_until
 from support.steady_load import Known
 
 LOOK_SECONDS: Final = 0.1
+TOGETHER: Final = 50
+"""Tasks that the reference is given in one request."""
 _TIMING: Final = frozenset({".revision", ".completeness.endedBy", ".facts.endedBy", ".facts.task.receivedAt"})
 """What may differ between two runs of the same tasks."""
 
@@ -76,8 +78,8 @@ def settled(processor: Processor, done: Sequence[Known]) -> None:
 
 
 def _is_through(status: Status) -> bool:
-    place = status.place
-    return not (place.open_spans or place.closed_tasks or place.sealed_batches or status.fallback.batches)
+    place, pending = status.place, status.analysis.pending if status.analysis else 0
+    return not (place.open_spans or place.closed_tasks or place.sealed_batches or status.fallback.batches or pending)
 
 
 def assert_accounted(processor: Processor, done: Sequence[Known]) -> None:
@@ -98,22 +100,40 @@ def assert_accounted(processor: Processor, done: Sequence[Known]) -> None:
     assert '"level": "critical"' not in processor.log
 
 
-def assert_same(processor: Processor, reference: Processor, done: Sequence[Known]) -> None:
-    """The records say what those say of a processor that is given the same tasks and has no trouble."""
-    for task in done:
-        for body in task.requests:
-            reference.take(body)
-    settled(reference, done)
-    ids = [task.record_id for task in done]
-    ours, theirs = _contents(processor, ids), _contents(reference, ids)
-    assert ours.keys() == theirs.keys()
-    differing = {id_: dict(ours[id_].items() ^ theirs[id_].items()) for id_ in ours if ours[id_] != theirs[id_]}
-    assert not differing, differing
+class Reference:
+    """A processor that has no trouble, and is given each task once, for all tests that compare with it."""
+
+    def __init__(self, processor: Processor) -> None:
+        self._processor = processor
+        self._given: dict[int, Known] = {}
+
+    def assert_same(self, processor: Processor, done: Sequence[Known]) -> None:
+        """The other's records and decisions on deep samples are what they are here for the same tasks."""
+        new = [task for task in done if task.number not in self._given]
+        for first in range(0, len(new), TOGETHER):
+            # Messages of protobuf that are written one after the other are one message.
+            self._processor.take(b"".join(body for task in new[first : first + TOGETHER] for body in task.requests))
+        self._given |= {task.number: task for task in new}
+        settled(self._processor, [*self._given.values()])
+        ids = [task.record_id for task in done]
+        here, there = _contents(processor, ids), _contents(self._processor, ids)
+        assert here.keys() == there.keys()
+        differing = {id_: dict(here[id_].items() ^ there[id_].items()) for id_ in here if here[id_] != there[id_]}
+        assert not differing, differing
+        ours, theirs = _chosen(processor, ids), _chosen(self._processor, ids)
+        assert ours == theirs, {"ours alone": ours - theirs, "the reference's alone": theirs - ours}
+        assert theirs
 
 
 def _contents(processor: Processor, ids: Sequence[UUID]) -> dict[UUID, dict[str, object]]:
     rows = processor.rows("SELECT id, record FROM data_points WHERE id = ANY(%(ids)s)", ids=ids)
     return {row["id"]: dict(_leaves(row["record"])) for row in rows}
+
+
+def _chosen(processor: Processor, ids: Sequence[UUID]) -> Counter[tuple[object, ...]]:
+    """What was decided to be looked at deeply, and was."""
+    query = "SELECT id, facet, policy, inclusion_probability FROM deep_samples WHERE id = ANY(%(ids)s)"
+    return Counter(tuple(row.values()) for row in processor.rows(query, ids=ids))
 
 
 def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, object]]:

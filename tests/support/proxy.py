@@ -48,6 +48,10 @@ class Proxy:
         parts = urlsplit(database_url)
         return parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{self.port}").geturl()
 
+    def lead_to(self, target_port: int) -> None:
+        """Forward new connections to another port."""
+        self._do(lambda: setattr(self, "_target", target_port))
+
     # -- Trouble ---------------------------------------------------------------------------------------------
 
     def cut(self) -> None:
