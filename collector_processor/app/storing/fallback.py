@@ -147,6 +147,15 @@ class Fallback:
         """The import that was on its way has failed, and will be tried again."""
         self._idle.set()
 
+    def lines(self, batch_id: UUID) -> int:
+        """How many lines a batch has."""
+        return len(self._rows[batch_id].places)
+
+    def step_back(self, batch_id: UUID) -> None:
+        """Let the others come back before a batch."""
+        if (row := self._rows.pop(batch_id, None)) is not None:
+            self._rows[batch_id] = row
+
     async def take_back(self, done: Imported) -> None:
         """The database has a batch: act on its ledger row. Raises DeadLettersFullError, and other JournalErrors."""
         try:

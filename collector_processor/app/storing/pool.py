@@ -188,6 +188,10 @@ class WorkerPool:
             return JoinOrphans()
         return None
 
+    def _batch_of(self, slot: str) -> UUID | None:
+        held = self._held.get(slot)
+        return held.id if held else self._imports.get(slot)
+
     def _failures(self, batch_id: UUID) -> int:
         return self._tries[batch_id] + self._suspects.failures(batch_id)
 
@@ -253,12 +257,17 @@ class WorkerPool:
             return
         if slot in self._held:
             metrics.BATCHES.labels("again").inc()
-        if reply.trouble is Trouble.SUSPECT:
+        batch_id = self._batch_of(slot)
+        slow = reply.trouble is Trouble.SLOW and self._tries[batch_id or slot] + 1 >= self._outage.attempts
+        alone = slow and batch_id is not None and self._suspects.is_slow_alone(batch_id)
+        if alone or reply.trouble is Trouble.SUSPECT:
             self.problem = reply.error
             await self._judge(slot, reply.error)
             await asyncio.sleep(FIRST_PAUSE)
         else:
-            await self._wait(slot, reply, time.monotonic() - began)
+            await self._wait(slot, reply, time.monotonic() - began, slow=slow)
+        if slow and batch_id is not None and batch_id not in self._sentences:
+            self._step_back(slot, batch_id)
 
     async def _handle(self, slot: str, reply: Reply) -> None:
         match reply:
@@ -272,6 +281,7 @@ class WorkerPool:
                 for stage, spent in seconds.items():
                     metrics.BATCH_SECONDS.labels(stage).observe(spent)
                 metrics.BATCHES.labels("stored").inc()
+                self._suspects.stored()
                 self.redactions = self.redactions.plus(redactions)
                 await self._done_with(slot)
             case Unapplied(batch_id):
@@ -282,6 +292,7 @@ class WorkerPool:
                 del self._imports[slot]
                 with contextlib.suppress(DeadLettersFullError):  # it is told, and tried again after a rest
                     await self._fallback.take_back(reply)
+                self._suspects.stored()
                 self._acquit(reply.batch_id)
             case OrphansJoined(count):
                 del self._tries[slot]
@@ -325,16 +336,15 @@ class WorkerPool:
 
     # -- Failures --------------------------------------------------------------------------------------------
 
-    async def _wait(self, slot: str, failed: Failed, took: float) -> None:
+    async def _wait(self, slot: str, failed: Failed, took: float, *, slow: bool) -> None:
         """The store has failed: come back after a pause, with less at a time where it was too slow."""
-        held, importing = self._held.get(slot), self._imports.pop(slot, None)
-        tried = held.id if held else importing or slot
-        if importing is not None:
+        batch_id, held = self._batch_of(slot), self._held.get(slot)
+        tried = batch_id or slot
+        if self._imports.pop(slot, None) is not None:
             self._fallback.given_up()
         self._tries[tried] += 1
-        too_slow = failed.trouble is Trouble.SLOW and self._tries[tried] >= self._outage.attempts
-        if too_slow and held is not None and held.tasks > 1:
-            self._sentences[held.id] = Sentence.HALVE, failed.error
+        if slow and batch_id is not None and (held.tasks if held else self._fallback.lines(batch_id)) > 1:
+            self._sentences[batch_id] = Sentence.HALVE, failed.error
         pause = self._outage.failed(failed.error, self._tries[tried])
         log.warning("store: tried again after a pause", slot=slot, problem=failed.error, seconds=round(pause, 1))
         if self._fallback.wanted:
@@ -345,15 +355,22 @@ class WorkerPool:
                 await asyncio.wait_for(self._hurry.wait(), pause)
         await self._desk.recover()
 
+    def _step_back(self, slot: str, batch_id: UUID) -> None:
+        """Let others go before a task that the database takes too long over."""
+        log.warning("store: others go before a task that takes too long", slot=slot, batch=str(batch_id))
+        if slot in self._held:
+            self._waiting.append(self._held.pop(slot))
+        else:
+            self._fallback.step_back(batch_id)
+
     async def _judge(self, slot: str, error: str) -> bool:
         """A slot's batch may be to blame for a failure; whether something is to be done about it.
 
         Not at once: the failure may have come when the batch was stored, and only the database knows.
         """
-        held, importing = self._held.get(slot), self._imports.pop(slot, None)
-        if importing is not None:
+        batch_id, held = self._batch_of(slot), self._held.get(slot)
+        if self._imports.pop(slot, None) is not None:
             self._fallback.given_up()
-        batch_id = held.id if held else importing
         if batch_id is None:
             return False
         sentence = self._suspects.blame(batch_id, held.tasks if held else 1)

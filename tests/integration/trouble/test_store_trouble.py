@@ -15,10 +15,19 @@ import pytest
 from support.embedded import server_processes
 from support.lifecycle import evaluation, execution, route, task, tool_call
 from support.postgres import reachable_folder, throwaway_hold
-from support.processor import Own, Processor, own
+from support.processor import Own, Processor, own, wait_until
 from support.proxy import Proxy
 
 NO_FALLBACK = {"FALLBACK_AT": "1", "SERVICE_SHARE": "1"}
+
+DAWDLE = """
+CREATE FUNCTION benchmark_data.dawdle() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_sleep(60) WHERE NEW.task_id = 'endless';
+    RETURN NEW;
+END $$;
+CREATE TRIGGER dawdle BEFORE INSERT ON benchmark_data.point_keys FOR EACH ROW EXECUTE FUNCTION benchmark_data.dawdle();
+"""
 
 
 def whole() -> Own:
@@ -128,6 +137,27 @@ def test_a_connection_that_stalls_is_given_up(make, proxy, postgres_url):
         proxy.flow()
         processor.database_url = postgres_url
         assert_stored(processor, sent)
+
+
+def test_a_task_that_always_takes_too_long_lets_others_go_first_and_is_buried(make, postgres_url):
+    with make(postgres_url, STORE_ATTEMPTS="1", **NO_FALLBACK) as processor:
+        with psycopg.connect(postgres_url) as connection:
+            connection.execute(DAWDLE)
+        processor.send(*own(task(), task_id="endless").spans)
+        sent: list[str] = []
+
+        def buried() -> bool:
+            (mine,) = send(processor, 1)
+            sent.append(mine.task_id)
+            wait_until(lambda: len(processor.rows("SELECT task_id FROM data_points")) == len(sent))
+            dead: int = processor.terms()["dead_lettered"]
+            return dead == 1
+
+        wait_until(buried)
+        processor.settle()
+        assert sorted(row["task_id"] for row in processor.rows("SELECT task_id FROM data_points")) == sorted(sent)
+        processor.assert_balanced()
+        assert "57014" in processor.run("dead-letter", "list", "--json").stdout
 
 
 @pytest.fixture

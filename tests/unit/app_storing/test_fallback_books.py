@@ -84,6 +84,14 @@ def test_batches_come_back_in_the_order_of_going_also_after_a_restart(running: R
     running.assert_balanced()
 
 
+def test_a_batch_that_steps_back_lets_the_others_come_first(running: Running) -> None:
+    first, second = (running.keep(number).batch_id for number in range(1, 3))
+    running.fallback.step_back(first)
+    assert [running.take().batch_id, running.take().batch_id] == [second, first]
+    running.fallback.step_back(first)
+    assert running.fallback.next() is None
+
+
 def test_what_went_twice_is_there_once(running: Running) -> None:
     """A crash after the journal let a batch go."""
     prepared = running.keep(1)

@@ -31,6 +31,18 @@ def test_what_was_stored_is_suspected_no_more() -> None:
         suspects.forget(batch)
 
 
+def test_what_the_database_is_slow_for_is_blamed_only_where_others_were_stored_since() -> None:
+    suspects, batch = Suspects(), uuid4()
+    assert not suspects.is_slow_alone(batch)
+    assert not suspects.is_slow_alone(batch)
+    suspects.stored()
+    assert suspects.is_slow_alone(batch)
+    assert not suspects.is_slow_alone(batch)
+    suspects.stored()
+    suspects.forget(batch)
+    assert not suspects.is_slow_alone(batch)
+
+
 @pytest.mark.parametrize(("attempts", "pauses"), [(3, [2, 4, 4, 4]), (1, [2, 2, 2, 2]), (5, [2, 4, 8, 16, 16])])
 def test_pauses_double_up_to_the_last_attempt(attempts: int, pauses: list[int]) -> None:
     outage = Outage(attempts, 2.0)
