@@ -91,10 +91,10 @@ class PrioritySpanProcessor(SpanProcessor):
         if self._stopping:
             self.drops.add(Reason.SHUTDOWN, sort_of(span))
             return
-        self.queue.put(span)
+        waiting = self.queue.put(span)
         if self._thread is None:
             self._start_thread()
-        if len(self.queue) >= BATCH_SPANS and self._wake.empty():
+        if waiting >= BATCH_SPANS and self._wake.empty():
             self._wake.put(None)
 
     def _start_thread(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Mapping, Sequence
 from sys import getsizeof
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -11,8 +12,6 @@ from otel_benchmark.attributes import SCOPE_NAME, Kind
 from otel_benchmark.export.drops import Drops, Reason, Sort
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from opentelemetry.sdk.trace import ReadableSpan
 
 BATCH_SPANS: Final = 512
@@ -20,7 +19,9 @@ BATCH_BYTES: Final = 4 << 20
 """What one request may hold, estimated as below: in protobuf that is about 1 MiB of usual spans."""
 
 _WORDS: Final = frozenset(kind.value for kind in Kind)
-_SPAN_BYTES, _EVENT_BYTES, _ATTRIBUTE_BYTES = 2700, 700, 100
+_SPAN_BYTES, _EVENT_BYTES, _LINK_BYTES, _ATTRIBUTE_BYTES = 2700, 500, 600, 145
+_LONG: Final = 200
+_SMALL: Final = frozenset({bool, int, float, type(None)})
 
 
 class Waiting(NamedTuple):
@@ -51,27 +52,28 @@ class SpanQueue:
     def __len__(self) -> int:
         return len(self._lifecycle) + len(self._foreign)
 
-    def put(self, span: ReadableSpan) -> None:
-        """Take a span in, or count what is dropped instead."""
-        sort = sort_of(span)
-        waiting = Waiting(span, sort, estimate(span))
+    def put(self, span: ReadableSpan) -> int:
+        """Take a span in, or count what is dropped instead; return how many wait now."""
+        waiting = Waiting(span, sort_of(span), estimate(span))
         with self._lock:
-            room = self.capacity - self.bytes
-            if waiting.size > room and (sort is Sort.FOREIGN or waiting.size > room + self._foreign_bytes):
-                self._drops.add(Reason.QUEUE_FULL, sort)
-                return
-            while self._foreign and self.bytes + waiting.size > self.capacity:
-                self._forget_foreign(self._foreign.popleft())
-                self._drops.add(Reason.QUEUE_FULL, Sort.FOREIGN)
-            self._append(waiting)
+            if waiting.size <= self.capacity - self.bytes or self._make_room(waiting):
+                self.bytes += waiting.size
+                if waiting.sort is Sort.LIFECYCLE:
+                    self._lifecycle.append(waiting)
+                else:
+                    self._foreign.append(waiting)
+                    self._foreign_bytes += waiting.size
+            return len(self._lifecycle) + len(self._foreign)
 
-    def _append(self, waiting: Waiting) -> None:
-        self.bytes += waiting.size
-        if waiting.sort is Sort.LIFECYCLE:
-            self._lifecycle.append(waiting)
-        else:
-            self._foreign.append(waiting)
-            self._foreign_bytes += waiting.size
+    def _make_room(self, waiting: Waiting) -> bool:
+        room = self.capacity - self.bytes
+        if waiting.sort is Sort.FOREIGN or waiting.size > room + self._foreign_bytes:
+            self._drops.add(Reason.QUEUE_FULL, waiting.sort)
+            return False
+        while self._foreign and self.bytes + waiting.size > self.capacity:
+            self._forget_foreign(self._foreign.popleft())
+            self._drops.add(Reason.QUEUE_FULL, Sort.FOREIGN)
+        return True
 
     def _forget_foreign(self, waiting: Waiting) -> None:
         self.bytes -= waiting.size
@@ -120,6 +122,8 @@ def estimate(span: ReadableSpan) -> int:
     size = _SPAN_BYTES + _content(span.attributes)
     for event in span.events:
         size += _EVENT_BYTES + _content(event.attributes)
+    for link in span.links:
+        size += _LINK_BYTES + _content(link.attributes)
     return size
 
 
@@ -128,8 +132,22 @@ def _content(attributes: Any) -> int:
         return 0
     # A copy's values come at once, those of the SDK's attributes one by one under a lock.
     values = attributes.copy().values()
-    size = _ATTRIBUTE_BYTES * len(values) + sum(map(getsizeof, values))
+    size = _ATTRIBUTE_BYTES * len(values)
     for value in values:
-        if type(value) is tuple:
-            size += sum(map(getsizeof, value))
+        kind = type(value)
+        if kind is str:
+            length = len(value)  # much cheaper than its bytes, and near them while it is short
+            size += length if length < _LONG else getsizeof(value)
+        elif kind not in _SMALL:
+            size += _held(value)
+    return size
+
+
+def _held(value: Any) -> int:
+    """Return the bytes of a value and of all that it holds."""
+    size = getsizeof(value)
+    if isinstance(value, Mapping):
+        size += sum(_held(key) + _held(held) for key, held in value.items())
+    elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        size += sum(map(_held, value))
     return size

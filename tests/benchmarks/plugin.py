@@ -2,11 +2,13 @@
 
 Usage: PYTHONPATH=tests python -m benchmarks.plugin
 
-All export through a BatchSpanProcessor to an exporter that does nothing. First they are shown to emit the same spans.
-Then rounds alternate, so that each sees the same machine; a figure of CPU is the best of its rounds (the others were
-disturbed); so is the p99 of a task's wall time, the plugin's minus the one by hand. Where 64 tasks run at once their
-tools wait 20 ms, since else a task's wall time would be the others' CPU time. Of 64 threads the p99 is told but bound
-to nothing: it is the luck of who holds the interpreter, and moves by milliseconds from run to run for any way.
+All export through a BatchSpanProcessor to an exporter that does nothing; "with its queue" is the whole plugin, whose
+spans go through the queue of OTEL_BENCHMARK_ENDPOINT instead, to a sender that does nothing. First all are shown to
+emit the same spans. Then rounds alternate, so that each sees the same machine; a figure of CPU is the best of its
+rounds (the others were disturbed); so is the p99 of a task's wall time, the plugin's minus the one by hand. Where 64
+tasks run at once their tools wait 20 ms, since else a task's wall time would be the others' CPU time. Of 64 threads
+the p99 is told but bound to nothing: it is the luck of who holds the interpreter, and moves by milliseconds from run
+to run for any way.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from otel_benchmark.attributes import Kind
 from otel_benchmark.environment import Settings, Target
+from otel_benchmark.export.processor import PrioritySpanProcessor
+from otel_benchmark.export.sender import Answer, Verdict
 from otel_benchmark.patches import Patches
 from otel_benchmark.runtime import RUNTIME
 
@@ -52,6 +56,16 @@ class Discard(SpanExporter):
         pass
 
 
+class Take:
+    """A sender whose receiver takes all."""
+
+    def send(self, _spans: object) -> Answer:
+        return Answer(Verdict.TAKEN)
+
+    def close(self) -> None:
+        pass
+
+
 def instrumented(provider: TracerProvider) -> Any:
     RUNTIME.configure(Settings(), provider)
     arbiter, patches = plain(), Patches()
@@ -65,6 +79,7 @@ WAYS: dict[str, Callable[[TracerProvider], ModuleType]] = {
     "documented": lambda provider: by_hand(provider.get_tracer("hand"), set_one_by_one),
     "one dict": lambda provider: by_hand(provider.get_tracer("hand"), set_at_once),
     "plugin": instrumented,
+    "with its queue": instrumented,
 }
 
 
@@ -148,7 +163,10 @@ def measure(run: Run, rounds: int) -> tuple[dict[str, float], dict[str, float]]:
     providers = {name: TracerProvider() for name in WAYS}
     made = {}
     for name, provider in providers.items():
-        provider.add_span_processor(BatchSpanProcessor(Discard()))
+        own = name == "with its queue"
+        provider.add_span_processor(
+            PrioritySpanProcessor(Take, Settings().queue_bytes) if own else BatchSpanProcessor(Discard())
+        )
         made[name] = WAYS[name](provider)
     cpu: dict[str, list[float]] = {name: [] for name in WAYS}
     p99: dict[str, list[float]] = {name: [] for name in WAYS}
@@ -183,11 +201,13 @@ def main() -> int:
             _, p99 = measure(run, ROUNDS // 5)
             arbiters.TOOL_WAITS_S = 0.0
         ratio, strict = cpu["plugin"] / cpu["documented"], cpu["plugin"] / cpu["one dict"]
-        added = p99["plugin"] - p99["documented"]
-        missed |= ratio > MAX_CPU_RATIO or (added > MAX_P99_MS and run is not in_threads)
+        queued = cpu["with its queue"] / cpu["documented"]
+        added = max(p99["plugin"], p99["with its queue"]) - p99["documented"]
+        missed |= max(ratio, queued) > MAX_CPU_RATIO or (added > MAX_P99_MS and run is not in_threads)
         print(
             f"plugin, {name:18} CPU {cpu['plugin']:.0f} µs a task, by hand as documented {cpu['documented']:.0f}, "
             f"with one dict {cpu['one dict']:.0f}: {ratio:.2f} x (goal {MAX_CPU_RATIO}), {strict:.2f} x; "
+            f"with its queue {cpu['with its queue']:.0f} µs: {queued:.2f} x; "
             f"p99 {added:+.2f} ms over by hand (goal {MAX_P99_MS})"
         )
     ThreadingInstrumentor().uninstrument()

@@ -1,13 +1,16 @@
 """The queue in front of the export: bounded in bytes, lifecycle spans before foreign ones."""
 
 import tracemalloc
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, TraceFlags
+from opentelemetry.trace import Link, SpanContext, TraceFlags
+from opentelemetry.util.types import AttributeValue
 
 from otel_benchmark.export.drops import Drops, Reason, Sort
 from otel_benchmark.export.queue import BATCH_BYTES, BATCH_SPANS, SpanQueue, estimate, sort_of
@@ -105,16 +108,48 @@ def test_what_is_under_way_counts_until_it_is_done_and_can_come_back():
     assert queue.bytes == 0
 
 
-@pytest.mark.parametrize(("attributes", "length"), [(0, 0), (5, 20), (17, 20), (40, 20), (1, 20_000)])
-def test_the_estimate_is_near_what_a_span_takes(attributes, length):
+def texts(count: int, length: int) -> Callable[[int], dict[str, AttributeValue]]:
+    return lambda number: {f"key.{key}": f"{number}-{key}".ljust(length, "x") for key in range(count)}
+
+
+def lists(number: int) -> dict[str, AttributeValue]:
+    return {f"key.{key}": [f"{number}-{item}" for item in range(5)] for key in range(5)}
+
+
+def nested(number: int) -> dict[str, Any]:
+    return {f"key.{key}": {f"{number}-{item}": [f"{number}{key}{item}" * 20] for item in range(5)} for key in range(5)}
+
+
+def numbers(number: int) -> dict[str, AttributeValue]:
+    return {f"key.{key}": 1000 * number + key for key in range(10)}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "others"),
+    [
+        (texts(0, 0), 0),
+        (texts(5, 20), 0),
+        (texts(17, 20), 0),
+        (texts(40, 20), 0),
+        (texts(1, 20_000), 0),
+        (lists, 0),
+        (nested, 0),
+        (numbers, 0),
+        (texts(1, 20), 20),
+    ],
+)
+def test_the_estimate_is_near_what_a_span_takes(attributes, others):
     tracer = TracerProvider(shutdown_on_exit=False).get_tracer("x")
     made = 200
 
     def make(count: int) -> list[ReadableSpan]:
         spans = []
         for number in range(count):
-            values = {f"key.{key}": f"{number}-{key}".ljust(length, "x") for key in range(attributes)}
-            started = tracer.start_span("task", attributes=values)
+            contexts = [SpanContext(number + 1, other + 1, is_remote=True) for other in range(others)]
+            links = [Link(context, attributes(number)) for context in contexts]
+            started = tracer.start_span("task", attributes=attributes(number), links=links)
+            for _ in range(others):
+                started.add_event("event", attributes(number))
             started.end()
             spans.append(started._readable_span())  # type: ignore[attr-defined]  # the API's type of the SDK's span
         return spans
