@@ -26,6 +26,10 @@ _EXPECTING: Final = frozenset({Role.TASK, Role.LIFECYCLE})
 """Spans of these roles tell that a task of their trace is here or still to come."""
 
 
+MAX_LINKS: Final = 10_000
+"""Spans of one trace that have left and are remembered, some 250 bytes of memory each: a trace may never end."""
+
+
 class Limits(NamedTuple):
     """Durations in ns, sizes in spans and bytes; the settings of the same names."""
 
@@ -101,10 +105,12 @@ def plan(
                 orphans = [span for span in kept if span.role is not Role.FOREIGN]
             later += again
             if orphans or gone:
-                closings.append(_given_up(trace_id, owner.place, orphans, gone, shed))
+                closing = _given_up(trace_id, owner.place, orphans, gone, shed)
+                closings.append(closing._replace(links=_within_memory(closing.links, spans, known)))
                 continue
         if shed:
-            closings.append(Closing(trace_id, None, b"", _members(shed), _links(shed, LinkReason.TRUNCATED), len(shed)))
+            links = _within_memory(_links(shed, LinkReason.TRUNCATED), spans, known)
+            closings.append(Closing(trace_id, None, b"", _members(shed), links, len(shed)))
     records = sum(closing.sealed is not None for closing in closings)
     return Plan(tuple(closings), records, min(later, default=None))
 
@@ -121,7 +127,8 @@ def shed(trace_id: bytes, going: Sequence[OpenSpan], spans: dict[bytes, OpenSpan
     """
     found = owners(spans, known)
     linked = [span for span in going if found[span.span_id].place not in {Place.ROOT, Place.CYCLE}]
-    return Closing(trace_id, None, b"", _members(going), _links(linked, LinkReason.TRUNCATED))
+    links = _within_memory(_links(linked, LinkReason.TRUNCATED), spans, known)
+    return Closing(trace_id, None, b"", _members(going), links)
 
 
 class _Surroundings(NamedTuple):
@@ -206,6 +213,24 @@ def _size(spans: Iterable[OpenSpan]) -> int:
 
 def _links(spans: Iterable[OpenSpan], reason: LinkReason) -> tuple[Link, ...]:
     return tuple(Link(span.span_id, span.parent_id, reason) for span in spans)
+
+
+def _within_memory(links: tuple[Link, ...], spans: dict[bytes, OpenSpan], known: Known) -> tuple[Link, ...]:
+    """Those links that are kept: of very many only such as an open span hangs on, of lifecycle spans, and one more.
+
+    A span below one of the others is taken for one whose parent was never seen, should it come later.
+    """
+    room = max(1, MAX_LINKS - len(known.links))
+    if len(links) <= room:
+        return links
+    parents = {span.parent_id for span in spans.values()}
+    return tuple(
+        [
+            link
+            for number, link in enumerate(links)
+            if number < room or link.span_id in parents or spans[link.span_id].role is not Role.FOREIGN
+        ]
+    )
 
 
 def _members(spans: Sequence[OpenSpan]) -> tuple[Member, ...]:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.spans import Piece, request
 
+from collector_processor.assemble import closing as closing_rules
 from collector_processor.assemble.assembler import Arrival, Assembler
 from collector_processor.assemble.closing import Limits
 from collector_processor.assemble.wire import split
@@ -301,6 +302,30 @@ def test_spans_shed_before_the_task_came_flag_its_record() -> None:
     assert closing.sealed is not None
     assert closing.sealed.truncated
     assert {1, 2} <= set(bench.span_numbers(closing))
+
+
+def test_of_a_trace_without_end_not_all_is_remembered_but_what_an_open_span_hangs_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(closing_rules, "MAX_LINKS", 5)
+    bench = Bench(LIMITS._replace(max_task_spans=3))
+    for first in range(100, 200, 20):
+        bench.send([Piece(1, number, 1, "foreign") for number in range(first, first + 20)], at=first)
+        bench.at(first + 20)
+    assert 5 <= len(bench.links[TASK.trace_id]) < 15
+    later = [
+        Piece(1, 200, 1, "foreign"),
+        Piece(1, 2, 200, "tool"),
+        Piece(1, 3, 200, "tool"),
+        Piece(1, 201, 1, "foreign"),
+    ]
+    bench.send(later, at=300)
+    bench.at(311)
+    bench.send([TASK], at=312)
+    (sealed,) = bench.at(330)
+    assert sealed.sealed is not None
+    assert sealed.sealed.truncated
+    assert bench.span_numbers(sealed) == [1, 2, 3]
 
 
 def test_flush_closes_what_has_its_task_and_names_the_ending() -> None:
