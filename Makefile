@@ -35,6 +35,7 @@ test: $(READY) ## run all tests; those of a server that isn't there are skipped
 
 crash: export KILLS ?= 1000
 crash: export POWER_CUTS ?= 2000
+crash: export PATIENCE_SECONDS ?= 300
 crash: $(READY) ## kill the processor (KILLS=1000) and cut the power (POWER_CUTS=2000), then account for every span
 	$(BIN)/python -m pytest -n 3 --dist=worksteal tests/crash
 

@@ -24,7 +24,7 @@ SEED = int(os.environ.get("SEED", "7"))
 ROUND = 20
 IMPATIENT = {"JOURNAL_MAX_BYTES": "1MiB", "FALLBACK_AT": "0.02", "STORE_PAUSE": "100ms", "DATABASE_TIMEOUT": "1s"}
 
-pytestmark = pytest.mark.timeout(120 + 30 * ROUND)
+pytestmark = pytest.mark.timeout(120 + 120 * ROUND)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ SPILLING = [name for name in POINTS if "fallback" in name]
 IMPORTING = [name for name in POINTS if "import" in name]
 WORKING = [name for name in POINTS if name not in [*MIGRATING, *SPILLING, *IMPORTING]]
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(1200)
 
 
 def die_at(processor: MortalProcessor, point: str) -> None:

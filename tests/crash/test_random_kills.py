@@ -18,7 +18,7 @@ KILLS = int(os.environ.get("KILLS", "18"))
 SEED = int(os.environ.get("SEED", "7"))
 ROUND = 50
 
-pytestmark = pytest.mark.timeout(120 + 15 * ROUND)
+pytestmark = pytest.mark.timeout(120 + 60 * ROUND)
 
 
 @pytest.mark.parametrize("number", range(math.ceil(KILLS / ROUND)))
