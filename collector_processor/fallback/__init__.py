@@ -5,6 +5,28 @@ back.
 """
 
 from collector_processor.fallback.folder import Block, Folder
-from collector_processor.fallback.lines import Line, converted_of, decode, encode, line_of, task_ids_of, tenants_of
+from collector_processor.fallback.lines import (
+    Line,
+    converted_of,
+    decode,
+    encode,
+    line_of,
+    narrowed,
+    span_of,
+    task_ids_of,
+    tenants_of,
+)
 
-__all__ = ["Block", "Folder", "Line", "converted_of", "decode", "encode", "line_of", "task_ids_of", "tenants_of"]
+__all__ = [
+    "Block",
+    "Folder",
+    "Line",
+    "converted_of",
+    "decode",
+    "encode",
+    "line_of",
+    "narrowed",
+    "span_of",
+    "task_ids_of",
+    "tenants_of",
+]

@@ -6,6 +6,7 @@ flipped bit is told from content. Pure.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from hashlib import blake2b
 from typing import Any, Final
 from uuid import UUID
@@ -89,6 +90,17 @@ def converted_of(line: Line) -> Converted:
     """The conversion that a line holds; of the sealed task its identity is known."""
     sealed = SealedTask(line.kind, bytes.fromhex(line.trace_id), bytes.fromhex(line.span_id), ())
     return Converted(sealed, line.facts, [_stray(each) for each in line.strays], (), line.spans, line.tenant)
+
+
+def narrowed(line: Line, spans: Collection[SpanKey], counted: int) -> Line:
+    """The line with the strays of these spans alone, counted for so many; a line of other facts as it is."""
+    strays = tuple(each for each in line.strays if span_of(_stray(each)) in spans)
+    return msgspec.structs.replace(line, strays=strays, spans=counted) if line.strays else line
+
+
+def span_of(stray: Stray) -> SpanKey:
+    """The span that said a stray."""
+    return SpanKey(bytes.fromhex(stray.fact.trace_id), bytes.fromhex(stray.fact.span_id))
 
 
 def encode(line: Line) -> bytes:

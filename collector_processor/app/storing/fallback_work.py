@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
@@ -10,7 +11,7 @@ import msgspec
 
 from collector_processor.app.protocol import Import, Imported, Prepared, RefusedLine, SpilledLine
 from collector_processor.errors import DamagedLineError, told
-from collector_processor.fallback import Folder, converted_of, decode, encode, line_of
+from collector_processor.fallback import Folder, converted_of, decode, encode, line_of, narrowed, span_of
 from collector_processor.model.stages import (
     Applied,
     Converted,
@@ -76,19 +77,21 @@ def batch_of(request: Import, recovered: Recovered) -> PreparedBatch:
 
 
 def outcome(batch_id: UUID, applied: Applied, recovered: Recovered) -> Imported:
-    """The answer, with the lines whose facts were refused."""
+    """The answer, with the lines whose facts were refused; of strays these alone."""
     by_key: dict[SpanKey, int] = {}
     for place, task in recovered.tasks.items():
         by_key[SpanKey(task.sealed.trace_id, task.sealed.span_id)] = place
-        for stray in task.strays:
-            by_key[SpanKey(bytes.fromhex(stray.fact.trace_id), bytes.fromhex(stray.fact.span_id))] = place
-    refused: dict[int, RefusedLine] = {}
+        by_key |= dict.fromkeys(map(span_of, task.strays), place)
+    refused: dict[int, list[Refused]] = {}
     # A row that was there already names tasks too that were refused before there were lines.
     ours = tuple(item for item in applied.refused if SpanKey(item.trace_id, item.span_id) in by_key)
     for item in ours:
-        place = by_key[SpanKey(item.trace_id, item.span_id)]
-        before = refused[place].spans if place in refused else 0
-        sealed = recovered.tasks[place].sealed
-        refused[place] = RefusedLine(place, sealed, before + item.spans, item.error, recovered.raw[place])
-    applied = msgspec.structs.replace(applied, refused=ours)
-    return Imported(batch_id, applied, recovered.damaged, tuple(refused.values()))
+        refused.setdefault(by_key[SpanKey(item.trace_id, item.span_id)], []).append(item)
+    lines = tuple(_refused(place, items, recovered) for place, items in refused.items())
+    return Imported(batch_id, msgspec.structs.replace(applied, refused=ours), recovered.damaged, lines)
+
+
+def _refused(place: int, items: Sequence[Refused], recovered: Recovered) -> RefusedLine:
+    spans = sum(item.spans for item in items)
+    line = narrowed(decode(recovered.raw[place]), {SpanKey(item.trace_id, item.span_id) for item in items}, spans)
+    return RefusedLine(place, recovered.tasks[place].sealed, spans, items[-1].error, encode(line).rstrip(b"\n"))

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.lifecycle import execution, payload, task
+from support.processor import own
 from support.running_front import RunningFront
 from support.spans import Piece
 
+from collector_processor.app.commands.erasing import Kind, subject_of
+from collector_processor.app.commands.stored_names import line_matcher
+from collector_processor.app.privacy import privacy_keys, protector_of
 from collector_processor.app.protocol import Import, Prepared
 from collector_processor.app.storing.fallback import Fallback
 from collector_processor.app.storing.fallback_work import as_lines, batch_of, outcome, recover
 from collector_processor.app.storing.outage import Outage
 from collector_processor.app.storing.pipeline import Pipeline
 from collector_processor.convert import FoldSettings
-from collector_processor.fallback import Line, task_ids_of
+from collector_processor.fallback import Line, decode, task_ids_of
 from collector_processor.guard import GateSettings, Protector
 from collector_processor.journal import letters, spilled
-from collector_processor.model.stages import Applied, Redactions, Refused
+from collector_processor.model.stages import Applied, Redactions, Refused, Signal
+from otel_benchmark import attributes as a
 
 WHY = "the database will not take it"
 
@@ -36,7 +43,11 @@ class Running(RunningFront):
     def keep(self, *numbers: int, lines: bool = True) -> Prepared:
         """Let a batch of whole tasks go to the fallback; without `lines` all of them are refused on the way."""
         self.send(*(Piece(1, number, 99, "task", f"task-{number}") for number in numbers))
-        self.wait(11)
+        return self.spill(lines=lines)
+
+    def spill(self, *, after: int = 11, lines: bool = True) -> Prepared:
+        """Let what is sealed after so many seconds go there."""
+        self.wait(after)
         tasks = self.tasks()
         batch = self.waiting.pop()
         sealed = [task.sealed for task in tasks]
@@ -126,6 +137,28 @@ def test_what_is_refused_at_import_is_a_letter_that_goes_back_as_a_line(running:
     running.assert_balanced()
 
 
+def test_of_strays_in_one_line_the_refused_one_alone_becomes_a_letter(running: Running) -> None:
+    running.send(*(Piece(1, number, 99, "execution", f"task-{number}") for number in range(1, 4)))
+    running.spill(after=25 * 3600)
+    request = running.fallback.next()
+    assert request is not None
+    recovered = recover(request)
+    assert [len(task.strays) for task in recovered.tasks.values()] == [3]
+    refused = Refused(bytes(15) + b"\x01", bytes(7) + b"\x02", 1, WHY)
+    running.run(
+        running.fallback.take_back(outcome(request.batch_id, Applied(orphaned=2, refused=(refused,)), recovered))
+    )
+    ((id_, letter),) = running.letters().items()
+    assert [named for named in (b"task-1", b"task-2", b"task-3") if named in letter.line] == [b"task-2"]
+    running.assert_balanced()
+    assert running.run(running.fallback.put_back(id_))
+    again = running.fallback.next()
+    assert again is not None
+    (task,) = recover(again).tasks.values()
+    assert ([stray.fact.task_id for stray in task.strays], task.spans) == (["task-2"], 1)
+    running.assert_balanced()
+
+
 def test_a_damaged_line_is_counted_and_kept_apart(running: Running) -> None:
     running.keep(1, 2)
     (file,) = running.files()
@@ -184,4 +217,36 @@ def test_what_is_erased_neither_comes_back_nor_is_left_in_a_file(running: Runnin
     running.take()
     assert running.fallback.next() is None
     assert running.front.counters.handed_over == 2
+    running.assert_balanced()
+
+
+@pytest.mark.parametrize(("kind", "value"), [(Kind.TENANT, "Acme"), (Kind.USER, "ada@example.com")])
+def test_of_somebody_in_a_file_every_line_goes_and_no_other(running: Running, kind: Kind, value: str) -> None:
+    """By the names that stand in lines: a tenant's hash, and what a user was replaced by in each tenant."""
+    settings = dataclasses.replace(running.settings, tenant_key=b"a key for tenants")
+    running.pipeline = Pipeline(
+        protector_of(settings.tenant_key, privacy_keys(settings)), FoldSettings(), GateSettings()
+    )
+    said = {
+        "hers": {a.TENANT_ID: "Acme", a.TASK_DESCRIPTION: "Ask ada@example.com"},
+        "his": {a.TENANT_ID: "Initech", a.TASK_DESCRIPTION: "Ask bob@example.com"},
+        "both": {a.TENANT_ID: "Acme", a.TASK_DESCRIPTION: "ADA@example.com knows bob@example.com"},
+    }
+    for task_id, attributes in said.items():
+        mine = own(task(attributes=attributes), execution(), task_id=task_id)
+        running.run(running.front.accept(payload(mine.spans), Signal.TRACES))
+    running.spill()
+    about = {a.TENANT_ID: "Acme", a.EXECUTION_FAILURE_REASON: "ada@example.com said no"}
+    part = own(execution(attributes=about), task_id="alone")
+    running.run(running.front.accept(payload(part.spans), Signal.TRACES))
+    running.spill(after=25 * 3600)
+    assert running.front.counters.in_fallback == 7
+
+    named = line_matcher(settings, subject_of(settings, kind, value))
+    lines, spans, letters_, tasks = running.run(running.fallback.withdraw(named, dry=False))
+    assert (lines, spans, letters_, len(tasks)) == (3, 5, 0, 2)
+    left = [line for path in running.files() for line in path.read_bytes().splitlines() if line.strip()]
+    assert [task_ids_of(decode(line)) for line in left] == [{"his"}]
+    assert running.take().places == (1,)
+    assert running.fallback.next() is None
     running.assert_balanced()
