@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
+from collector_processor.journal.completion import complete
 from collector_processor.journal.letters import Graveyard
 from collector_processor.journal.reader import read_batch
 from collector_processor.model.stages import Applied, Refused, SealedBatch
@@ -36,4 +37,4 @@ def bury(transaction: Transaction, batch_id: UUID, error: str, graveyard: Gravey
     batch = read_batch(transaction.view, batch_id)
     if batch is not None:
         refused = tuple(Refused(task.trace_id, task.span_id, task.spans, error) for task in batch.tasks)
-        transaction.complete(batch_id, Applied(refused=refused), graveyard, now)
+        complete(transaction, batch_id, Applied(refused=refused), graveyard, now)

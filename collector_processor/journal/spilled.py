@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import msgspec
 
 from collector_processor.journal import analyses
+from collector_processor.journal.completion import complete
 from collector_processor.journal.format import NUMBER, DeadLetter, Spilled
 from collector_processor.journal.letters import Graveyard, check_room
 from collector_processor.journal.reader import View, read_batch, rows_of
@@ -54,7 +55,7 @@ def spill(
         return None
     counters = transaction.counters
     handed_over, repeated = counters.handed_over, counters.tasks_repeated
-    transaction.complete(batch_id, left, graveyard, now)
+    complete(transaction, batch_id, left, graveyard, now)
     if not row.places:
         return None
     spans, tasks = counters.handed_over - handed_over, counters.tasks_repeated - repeated

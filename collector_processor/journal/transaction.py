@@ -1,17 +1,15 @@
-"""What one write transaction can do to the journal: append, seal, complete, expire. Counters move with the spans."""
+"""What one write transaction can do to the journal: append, seal, expire, erase. Counters move with the spans."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 import msgspec
 
 from collector_processor.errors import DamagedEntryError
-from collector_processor.journal import analyses, kept
-from collector_processor.journal.analyses import NO_ROOM, Limits
+from collector_processor.journal import kept
 from collector_processor.journal.departed import Departed, Expired
 from collector_processor.journal.format import (
     SEQUENCE,
@@ -24,12 +22,10 @@ from collector_processor.journal.format import (
     parse_fragment_key,
     split_value,
 )
-from collector_processor.journal.letters import Corpse, Graveyard, bury
-from collector_processor.journal.reader import decode_batch, live_bytes, read_batch, read_fragment, rows_of
+from collector_processor.journal.reader import decode_batch, live_bytes, read_fragment, rows_of
 from collector_processor.journal.rows import EncryptedRows
 from collector_processor.model.stages import (
     HEADER,
-    Applied,
     Closing,
     Fragment,
     FragmentFlag,
@@ -37,7 +33,6 @@ from collector_processor.model.stages import (
     Member,
     SealedBatch,
     SealKind,
-    SpanKey,
     Stored,
 )
 from collector_processor.telemetry import get_logger
@@ -61,6 +56,8 @@ class Transaction:
 
     Attributes:
         rows: the encrypted ones.
+        departed: what is remembered of spans that have left.
+        max_bytes: the journal's limit.
         view: for reading what this transaction sees.
         counters: as they are to be saved.
         changes: how many there were; without any nothing is saved.
@@ -78,8 +75,8 @@ class Transaction:
         self._txn = transaction
         self._dbs = databases
         self.rows = rows
-        self._departed = Departed(transaction, databases)
-        self._max_bytes = max_bytes
+        self.departed = Departed(transaction, databases)
+        self.max_bytes = max_bytes
         self.view = rows.view
         self.counters = counters
         self.changes = 0
@@ -130,7 +127,7 @@ class Transaction:
 
     def known(self, trace_id: bytes) -> Known:
         """What is remembered of a trace: which span belongs to which closed task, and which left."""
-        return self._departed.known(trace_id)
+        return self.departed.known(trace_id)
 
     def sealed_batches(self) -> Iterator[SealedBatch]:
         """Every batch that waits for a worker, oldest first."""
@@ -166,7 +163,7 @@ class Transaction:
                     self.counters.tasks_closed += 1
                     self.counters.tasks_sealed += 1
                 if closing.span_ids:
-                    self._departed.remember(closing.sealed, batch.id, closing.span_ids)
+                    self.departed.remember(closing.sealed, batch.id, closing.span_ids)
             if closing.links:
                 self.leave_links(closing, now + links_kept)
             dropped = 0
@@ -185,7 +182,7 @@ class Transaction:
     def leave_links(self, closing: Closing, until: int) -> None:
         """Remember until then (ns) what stands in its links."""
         self.counters.sequence += 1
-        self._departed.leave_links(self.counters.sequence, closing, until)
+        self.departed.leave_links(self.counters.sequence, closing, until)
 
     def finish(self, members: Iterable[Member]) -> None:
         """Let spans leave the journal for good; the caller counts them."""
@@ -212,76 +209,11 @@ class Transaction:
                 if not cursor.delete():
                     break
 
-    # -- Completion ------------------------------------------------------------------------------------------
-
-    def complete(
-        self, batch_id: UUID, applied: Applied, graveyard: Graveyard, now: int, limits: Limits = NO_ROOM
-    ) -> SealedBatch | None:
-        """Act on a batch's ledger row: its spans leave, refused tasks become dead letters. None if done before.
-
-        Spans of tasks that deep facets were kept of stay for their analysis, within `limits`.
-
-        Raises:
-            DeadLettersFullError: they have no room; nothing has changed.
-        """
-        batch = read_batch(self.view, batch_id)
-        if batch is None:
-            return None
-        corpses = self._bury(batch, applied, graveyard, now) if applied.refused else []
-        self.changes += 1
-        staying = analyses.plan(self, batch, applied.analyses, limits, now)
-        for task in batch.tasks:
-            if (task.trace_id, task.span_id) not in staying:
-                self.finish(task.members)
-            if task.kind is not SealKind.ORPHAN:
-                self._departed.expire_later(task, now)
-        for trace_id, span_id, raw, reason in applied.undecodable_spans:
-            if kept.has_room(self._txn, self._dbs, raw, self._max_bytes):
-                self.counters.sequence += 1
-                span = UndecodableSpan(trace_id, span_id, reason, raw)
-                kept.keep_undecodable(self.rows, self.counters.sequence, span, now)
-        self._txn.delete(batch_id.bytes, db=self._dbs["seals"])
-        dead_tasks = sum(corpse.task.kind is SealKind.TASK for corpse in corpses)
-        self._count_completed(batch, applied, sum(item.spans for item in applied.refused), dead_tasks)
-        return batch
-
-    def _bury(self, batch: SealedBatch, applied: Applied, graveyard: Graveyard, now: int) -> list[Corpse]:
-        refused = {(item.trace_id, item.span_id): item.error for item in applied.refused}
-        corpses = [
-            Corpse((batch.id, number), task, error)
-            for number, task in enumerate(batch.tasks)
-            if (error := kept.error_of(task, refused, self.headers)) is not None
-        ]
-        undecodable = {SpanKey(trace_id, span_id) for trace_id, span_id, _, _ in applied.undecodable_spans}
-        bury(self.rows, corpses, undecodable, graveyard, now)
-        return corpses
-
-    def _count_completed(self, batch: SealedBatch, applied: Applied, dead_spans: int, dead_tasks: int) -> None:
-        counters = self.counters
-        tasks = sum(task.kind is SealKind.TASK for task in batch.tasks)
-        counters.sealed -= batch.spans
-        counters.dead += dead_spans
-        counters.undecodable += applied.undecodable
-        counters.in_points += applied.in_points
-        counters.duplicate_facts += applied.duplicate
-        counters.orphaned += applied.orphaned
-        counters.discarded += applied.discarded
-        counters.erased += applied.erased
-        counters.handed_over += batch.spans - dead_spans - applied.undecodable
-        counters.tasks_sealed -= tasks
-        counters.tasks_accepted += applied.accepted
-        counters.tasks_quarantined += applied.quarantined
-        counters.tasks_dead += dead_tasks
-        counters.tasks_repeated += tasks - applied.accepted - applied.quarantined - dead_tasks
-        counters.revised += applied.revised
-        counters.joined += applied.joined
-        counters.batches += 1
-
     # -- Expiry ----------------------------------------------------------------------------------------------
 
     def expire(self, now: int, needed: Callable[[bytes, bytes], bool], limit: int = 10_000) -> Expired:
         """Forget closed tasks and links whose time is over (see Departed.expire)."""
-        expired = self._departed.expire(now, needed, limit)
+        expired = self.departed.expire(now, needed, limit)
         self.changes += expired.rows
         return expired
 

@@ -61,7 +61,7 @@ POINTS: Final = {
     # Out of the journal.
     "between COPY and checkpoint": Point(FRONT, "collector_processor.app.journalling.front", "Front.complete"),
     "before the commit of a checkpoint": Point(
-        FRONT, "collector_processor.journal.transaction", "Transaction.complete", after=True
+        FRONT, "collector_processor.app.journalling.front", "Front._complete", after=True
     ),
     # Into the fallback, and back.
     "in a write to the fallback": Point(FRONT, "collector_processor.fallback.folder", "_write", after=True),

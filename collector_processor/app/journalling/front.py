@@ -33,6 +33,7 @@ from collector_processor.errors import JournalError, JournalFullError, Overloade
 from collector_processor.journal import analyses, seals
 from collector_processor.journal.analyses import Analysed, Limits
 from collector_processor.journal.commit import GroupCommit
+from collector_processor.journal.completion import complete
 from collector_processor.journal.environment import Environment
 from collector_processor.journal.format import Counters, UndecodableSpan
 from collector_processor.journal.letters import Graveyard
@@ -328,7 +329,8 @@ class Front:
 
     def _complete(self, transaction: Transaction, batch_id: UUID, applied: Applied) -> None:
         now = self._clock()
-        if transaction.complete(batch_id, applied, self.graveyard, now, self.limits(transaction, now)) is not None:
+        limits = self.limits(transaction, now)
+        if complete(transaction, batch_id, applied, self.graveyard, now, limits=limits) is not None:
             self.learn(transaction, applied)
 
     def limits(self, transaction: Transaction, now: int) -> Limits:
