@@ -26,6 +26,7 @@ from collector_processor.guard.texts import (
     gather_from,
     plan_of,
     replace,
+    said_in,
     spans_of,
 )
 from collector_processor.model.facts import Correction, Facts, Problem
@@ -56,7 +57,7 @@ class Protector:
         if converted.facts is not None:
             task = converted.facts.task
             tenant = task.tenant if task is not None else converted.tenant
-            converted = converted._replace(facts=self._facts(converted.facts, tenant))
+            converted = converted._replace(facts=self._facts(converted.facts, tenant, self._redactor))
         if converted.strays:
             converted = converted._replace(strays=[self._stray(stray) for stray in converted.strays])
         return converted
@@ -107,7 +108,12 @@ class Protector:
 
     # -- Facts ---------------------------------------------------------------------------------------------
 
-    def _facts(self, facts: Facts, tenant: str | None) -> Facts:
+    def _facts(self, facts: Facts, tenant: str | None, redactor: Redactor) -> Facts:
+        said = said_in(facts)
+        unmet = redactor.unmet(said)
+        if not _without_halves(unmet) and redactor.clean(unmet):
+            self._texts += len(said)
+            return facts
         gathered = gather(facts)
         shortened = _without_halves(gathered.texts)
         redacted = self.redact(gathered.texts, tenant)

@@ -188,21 +188,22 @@ class Plan:
         self.owned = "span_id" in type_.__struct_fields__
         self._keys = tuple(self.texts.values())
         self._read = _reader(tuple(self.texts))
+        self._flat = not any((self.lists, self.documents, self.parts, self.groups))
 
     @property
     def anything(self) -> bool:
         """Whether there is a text in this type at all."""
-        return any((self.texts, self.lists, self.documents, self.parts, self.groups))
+        return bool(self.texts) or not self._flat
 
-    def gather(self, struct: Any, texts: list[Text]) -> None:
-        """Add the texts of a struct."""
-        for key, value in zip(self._keys, self._read(struct), strict=True):
-            if value:
-                texts.append(Text(key, value))
+    def gather(self, struct: Any, texts: list[tuple[str, str]]) -> None:
+        """Add the texts of a struct, with their keys."""
+        texts += [text for text in zip(self._keys, self._read(struct), strict=True) if text[1]]
+        if self._flat:
+            return
         for field, key in self.lists.items():
-            texts += [Text(key, value) for value in getattr(struct, field)]
+            texts += [(key, value) for value in getattr(struct, field)]
         for field, key in self.documents.items():
-            texts.append(Text(key, msgspec.json.encode(getattr(struct, field)).decode()))
+            texts.append((key, msgspec.json.encode(getattr(struct, field)).decode()))
         for field, plan in self.parts.items():
             if (part := getattr(struct, field)) is not None:
                 plan.gather(part, texts)
@@ -236,8 +237,15 @@ def plan_of(type_: type[msgspec.Struct]) -> Plan:
     return plan
 
 
+def said_in(facts: Facts) -> list[tuple[str, str]]:
+    """Return the texts of a task's facts, each behind its key."""
+    texts: list[tuple[str, str]] = []
+    _FACTS.gather(facts, texts)
+    return texts
+
+
 def gather(facts: Facts) -> Gathered:
-    """Return the texts of a task's facts, with the spans that said them."""
+    """Return the texts of a task's facts in the same order, with the spans that said them."""
     gathered = Gathered([], [])
     for field, plan in _FACTS.parts.items():
         if (part := getattr(facts, field)) is not None:
@@ -251,7 +259,9 @@ def gather(facts: Facts) -> Gathered:
 def gather_from(part: Any, plan: Plan, gathered: Gathered) -> None:
     """Add the texts of one fact."""
     gathered.spans.append((len(gathered.texts), part.span_id if plan.owned else ""))
-    plan.gather(part, gathered.texts)
+    texts: list[tuple[str, str]] = []
+    plan.gather(part, texts)
+    gathered.texts.extend(map(Text._make, texts))
 
 
 def replace(facts: Facts, values: list[str]) -> Facts:

@@ -58,6 +58,10 @@ class Detector:
         withheld = [Withheld(root, texts[root].key, reason) for root, reason in sorted(inspection.withheld.items())]
         return Scanned(findings, withheld)
 
+    def unmet(self, texts: Iterable[tuple[str, str]]) -> list[Text]:
+        """Return which texts of a task, by their keys, have to be looked at; where they pass, so do the others."""
+        return self._clean.unmet(texts)
+
     def inspect(self, texts: Sequence[Text], names: Iterable[str] = ()) -> Inspection:
         """Look at the texts of one task together. `names` are looked for beside those that are met under keys."""
         inspection = Inspection(texts, self._limits, names)

@@ -40,6 +40,18 @@ class Redactor:
         """
         return self._identified(texts, self._passed(texts, tenant, tuple(names)), tenant)
 
+    def unmet(self, texts: Iterable[tuple[str, str]]) -> list[Text]:
+        """Return which texts of a task, by their keys, have to be looked at: where these are `clean`, all are."""
+        return self._detector.unmet(texts)
+
+    def clean(self, texts: Sequence[Text]) -> bool:
+        """Whether nothing is found in texts, no name to look for in others either, and all of them can be read."""
+        try:
+            inspection = self._detector.inspect(texts)
+        except Exception:  # noqa: BLE001 - whatever detection raises, nothing passes unread
+            return False
+        return not (inspection.marks or inspection.withheld or inspection.harvest)
+
     def _passed(self, texts: Sequence[Text], tenant: str | None, names: tuple[str, ...]) -> Redacted:
         try:
             return self._redacted(texts, tenant, names)

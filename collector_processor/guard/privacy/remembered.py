@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from collector_processor.guard.privacy.vocabulary import Text
 
 MAX_CHARACTERS = 96
@@ -26,6 +28,15 @@ class Remembered:
             self.add(text)
             return True
         return False
+
+    def unmet(self, texts: Iterable[tuple[str, str]]) -> list[Text]:
+        """Return which keys and values aren't remembered, each once."""
+        young = self._young
+        return [
+            text
+            for text in map(Text._make, dict.fromkeys([each for each in texts if each not in young]))
+            if text not in self
+        ]
 
     def add(self, text: Text) -> None:
         """Remember a text; long ones are not kept."""

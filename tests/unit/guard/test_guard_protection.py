@@ -64,8 +64,10 @@ def test_what_was_replaced_is_told_without_the_value() -> None:
 
 
 def test_a_name_that_one_text_announces_is_found_in_the_others_of_its_task_only() -> None:
-    announced = said('{"customer_name": "Mia Li"}', attributes={a.ROUTING_RATIONALE: "Mia Li asked for it"})
-    assert "Mia" not in facts_of(announced).routings[0].rationale
+    rationale = {a.ROUTING_RATIONALE: "Mia Li asked for it"}
+    assert facts_of(said("", attributes=rationale)).routings[0].rationale == "Mia Li asked for it"
+    announced = said('{"customer_name": "Mia Li"}', attributes=rationale)
+    assert "Mia" not in facts_of(announced).routings[0].rationale, "a text that was clean a moment ago is searched too"
     assert facts_of(said("", attributes={a.ROUTING_RATIONALE: "Mia Li asked"})).routings[0].rationale == "Mia Li asked"
 
 

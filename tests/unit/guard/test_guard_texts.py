@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from support.facts import evaluation, execution, routing, tool_call, whole
 
-from collector_processor.guard.texts import NAMES, NO_TEXTS, gather, plan_of, replace
+from collector_processor.guard.texts import NAMES, NO_TEXTS, gather, plan_of, replace, said_in
 from collector_processor.model import facts as vocabulary
 from collector_processor.model.facts import Anomaly, Correction, Facts, Problem, QualityGate
 
@@ -62,10 +62,10 @@ class Newcomer(vocabulary.Wire, frozen=True):
 def test_a_new_field_is_searched_before_anybody_names_it() -> None:
     plan = plan_of(Newcomer)
     struct = Newcomer("one", ("two", "three"), QualityGate("four", label="five"))
-    texts: list[Any] = []
+    texts: list[tuple[str, str]] = []
     plan.gather(struct, texts)
-    assert [text.value for text in texts] == ["one", "two", "three", "four", "five"]
-    assert [text.key for text in texts][:3] == ["word", "words", "words"]
+    assert [value for _, value in texts] == ["one", "two", "three", "four", "five"]
+    assert [key for key, _ in texts][:3] == ["word", "words", "words"]
     replaced = plan.replace(struct, iter(["1", "2", "3", "4", "5"]))
     assert replaced == Newcomer("1", ("2", "3"), QualityGate("4", label="5"))
 
@@ -84,6 +84,7 @@ def everything() -> Facts:
 
 def test_what_was_gathered_is_what_is_replaced() -> None:
     gathered = gather(everything())
+    assert said_in(everything()) == gathered.texts
     values = [text.value for text in gathered.texts]
     assert {"it fits", "it broke", "tests", "all green", "nan", "wrong", '[{"op":"test","value":1}]'} <= {*values}
     assert replace(everything(), values) == everything()

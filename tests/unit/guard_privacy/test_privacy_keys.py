@@ -63,5 +63,6 @@ def test_clean_texts_are_remembered_in_two_generations() -> None:
     for text in texts:
         remembered.add(text)
     assert [text in remembered for text in texts] == [False, False, True, True, True]
+    assert remembered.unmet([*texts, ("", "0")]) == texts[:2]
     remembered.add(Text("", "x" * (MAX_CHARACTERS + 1)))
     assert Text("", "x" * (MAX_CHARACTERS + 1)) not in remembered
