@@ -21,7 +21,7 @@ TOGETHER: Final = 50
 _TIMING: Final = frozenset({".revision", ".completeness.endedBy", ".facts.endedBy", ".facts.task.receivedAt"})
 """What may differ between two runs of the same tasks."""
 
-_NOWHERE: Final = ("rejected", "traceless", "undecodable", "truncated", "dead_lettered", "discarded", "erased")
+_NOWHERE: Final = ("rejected", "traceless", "undecodable", "truncated", "shed", "dead_lettered", "discarded", "erased")
 """Where no span may be of those that are sent."""
 
 
