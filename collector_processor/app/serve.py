@@ -31,14 +31,13 @@ from collector_processor.app.journalling.halts import Halts
 from collector_processor.app.journalling.sealing import Waiting
 from collector_processor.app.listeners import Listeners, raise_file_limit
 from collector_processor.app.memory import collect_seldom
-from collector_processor.app.policies import document_of
 from collector_processor.app.privacy import privacy_keys
-from collector_processor.app.protocol import Begin, BeginForwarding
+from collector_processor.app.protocol import BeginForwarding
 from collector_processor.app.reporting.monitor import Monitor
+from collector_processor.app.storing.begin import beginner
 from collector_processor.app.storing.desk import BatchDesk
 from collector_processor.app.storing.fallback import Fallback
 from collector_processor.app.storing.outage import Outage
-from collector_processor.app.storing.pipeline import fold_settings, gate_settings
 from collector_processor.app.storing.pool import WorkerPool
 from collector_processor.app.upkeep import Upkeep
 from collector_processor.config import EMBEDDED, PREFIX, Settings
@@ -63,7 +62,6 @@ class Processor:
         self.stopping = False
         self.fault: str | None = None
         self.privacy_keys = privacy_keys(settings)
-        self._policies = document_of(settings).text
         self.outage = Outage(settings.store_attempts, settings.store_pause)
         self.database = DatabaseKeeper(settings, self.outage)
         self.forwarding = Forwarding(self._begin_forwarding) if settings.forward_endpoint else None
@@ -71,7 +69,8 @@ class Processor:
         self.front = Front(settings, self._sealed, on_departed=departed)
         self.fallback = Fallback(settings, self.front, self.outage)
         desk = BatchDesk(self.front, self.database, self.forwarding)
-        self.pool = WorkerPool(self._begin, desk, self.fallback, self.outage)
+        begin = beginner(settings, self.privacy_keys, self.front, self.database)
+        self.pool = WorkerPool(begin, desk, self.fallback, self.outage)
         self.analysing = Analysing(settings, self.database, self.front, self.privacy_keys)
         self.halts = Halts(settings, self.database, self.front)
         self.dead_letters = DeadLetters(self.front, self.fallback, self.pool.add, self.pool.hurry)
@@ -179,24 +178,6 @@ class Processor:
 
     def _sealed(self, batches: Sequence[Waiting]) -> None:
         self.pool.add(batches)
-
-    def _begin(self, slot: str) -> Begin:
-        settings = self.settings
-        return Begin(
-            name=f"otel-benchmark {self.front.identity} {slot}",
-            journal=str(self.front.folder),
-            database_url=self.database.url or "",
-            tenant_key=settings.tenant_key,
-            privacy_keys=self.privacy_keys,
-            fold=fold_settings(settings),
-            gates=gate_settings(settings),
-            database_timeout=settings.database_timeout,
-            patience=settings.worker_timeout + settings.database_timeout,
-            policies=self._policies,
-            judging=settings.judge_url is not None,
-            log_level=settings.log_level,
-            log_format=settings.log_format,
-        )
 
     async def _begin_forwarding(self) -> BeginForwarding:
         settings = self.settings

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import time
-from typing import Any, Final
+from typing import TYPE_CHECKING
 
 from collector_processor.cli.commands import Commands
 from collector_processor.cli.configuration import load_settings
 from collector_processor.cli.output import add_formats, print_json, print_table, say
 
-_LOOK_SECONDS: Final = 0.5
+if TYPE_CHECKING:
+    from collector_processor.app.storing.fallback import Figures
 
 
 def add_to(commands: Commands) -> None:
@@ -20,38 +20,29 @@ def add_to(commands: Commands) -> None:
     add_formats(status)
     status.set_defaults(run=_status)
 
-    importing = group.add("import", "have the running processor store them now, and wait for it")
+    importing = group.add("import", "store them now, and come back when nothing is left or the database is away still")
     add_formats(importing)
     importing.set_defaults(run=_import)
 
 
 def _status(options: argparse.Namespace) -> int:
-    from collector_processor.app.control import ask
+    from collector_processor.app.commands.importing import figures_of
 
-    _print(ask(load_settings(options).data_dir, "fallback"), options)
+    _print(figures_of(load_settings(options)), options)
     return 0
 
 
 def _import(options: argparse.Namespace) -> int:
-    """Come back when nothing is left, or as soon as the database is found to be away still."""
-    from collector_processor.app.control import ask
+    from collector_processor.app.commands.importing import import_all
 
-    data_dir = load_settings(options).data_dir
-    began = figures = ask(data_dir, "import_fallback")
-    while figures["batches"]:
-        time.sleep(_LOOK_SECONDS)
-        before, figures = figures["batches"], ask(data_dir, "fallback")
-        if figures["batches"] != before:
-            say(f"imported {figures['imported'] - began['imported']} of {began['batches']} batches")
-        elif problem := figures["problem"] or ask(data_dir, "outage"):
-            say(f"otel-benchmark: {figures['batches']} batches wait still: {problem}")
-            break
-    _print(figures, options)
-    return 1 if figures["batches"] else 0
+    left = import_all(load_settings(options), say)
+    _print(left, options)
+    return 1 if left.batches else 0
 
 
-def _print(figures: dict[str, Any], options: argparse.Namespace) -> None:
+def _print(figures: Figures, options: argparse.Namespace) -> None:
+    shown = figures._asdict()
     if options.json:
-        print_json(figures)
+        print_json(shown)
     else:
-        print_table(("fallback", figures["folder"]), [(name, figures[name]) for name in figures if name != "folder"])
+        print_table(("fallback", shown.pop("folder")), list(shown.items()))

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from support.lifecycle import evaluation, execution, route, task, tool_call
 from support.model_endpoint import VOTE, ModelEndpoint, Reply
-from support.processor import Own, Processor, fact_spans, own
+from support.processor import Own, Processor, fact_spans, own, select
 from support.proxy import Proxy
 
 from collector_processor.app.policies import state_of
@@ -153,6 +153,27 @@ def test_the_command_imports_and_tells_how_far_it_is(running, proxy):
     imported = running.run("fallback", "import", "--json")
     assert imported.returncode == 0, imported.stderr
     assert json.loads(imported.stdout)["batches"] == 0
+
+
+def test_the_command_imports_without_a_processor(make, proxy, postgres_url):
+    processor = make(proxy.url(postgres_url))
+    processor.start()
+    sent = fill(processor, proxy)
+    processor.kill()
+    away = processor.run("fallback", "import")
+    assert (away.returncode, "batches wait still: PostgreSQL" in away.stderr) == (1, True), away.stderr
+    proxy.refuse(False)
+    shown = json.loads(processor.run("fallback", "status", "--json").stdout)
+    assert shown["batches"] > 0
+    imported = processor.run("fallback", "import", "--json")
+    assert imported.returncode == 0, imported.stderr
+    assert f"imported {shown['batches']} of {shown['batches']} batches" in imported.stderr
+    assert json.loads(imported.stdout)["batches"] == 0
+    stored = select(postgres_url, "SELECT count(*) AS tasks FROM data_points")
+    assert stored == [{"tasks": shown["tasks"]}]
+    processor.start()
+    assert_stored(processor, proxy, postgres_url, sent)
+    processor.stop()
 
 
 def test_a_damaged_line_costs_its_task_and_no_other(make, proxy, postgres_url):
