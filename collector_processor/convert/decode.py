@@ -16,6 +16,7 @@ from collector_processor.convert import messages
 from collector_processor.convert.values import MAX_ITEMS, Attributes
 from collector_processor.errors import DamagedEntryError, UndecodableSpanError
 from collector_processor.model.facts import Anomaly, Problem
+from collector_processor.model.otlp import Origin, entries_of
 from collector_processor.model.stages import RawTask, SpanKey, Undecodable, record_id
 from collector_processor.model.times import to_text
 from otel_benchmark import attributes as a
@@ -27,13 +28,6 @@ _Mark = TypeVar("_Mark")
 _NO_SPAN: Final = bytes(8)
 _EVALUATES: Final = a.GEN_AI_EVALUATION_EVENT.encode()
 _EVALUATED, _ANNOTATED = (name.encode() for name in a.OPENINFERENCE_FEEDBACK_NAMES)
-
-
-class Origin(NamedTuple):
-    """Resource and instrumentation scope of a span, as bytes."""
-
-    resource: bytes
-    scope: bytes
 
 
 Head = tuple[str, str, str, str | None, str, str]
@@ -237,22 +231,12 @@ def _parse(message: Any, raw: bytes) -> Any:
 
 def _select(payload: bytes, positions: Sequence[int]) -> Iterator[tuple[Origin, bytes]]:
     """Yield what stands at the given positions, counted through the payload, with where it comes from."""
+    found = 0
     try:
-        traces = messages.Traces.FromString(payload)
+        for entry in entries_of(payload, positions):
+            found += 1
+            yield entry
     except DecodeError as error:
         raise DamagedEntryError(f"journalled payload of {len(payload)} bytes is no TracesData: {error}") from None
-    wanted = iter(sorted(positions))
-    position = next(wanted, None)
-    first = 0
-    for resource_spans in traces.resource_spans:
-        resource = b"".join(resource_spans.resource)
-        for scope_spans in resource_spans.scope_spans:
-            spans = scope_spans.spans
-            end = first + len(spans)
-            origin = Origin(resource, b"".join(scope_spans.scope))
-            while position is not None and position < end:
-                yield origin, spans[position - first]
-                position = next(wanted, None)
-            first = end
-    if position is not None:
-        raise DamagedEntryError(f"journalled payload of {len(payload)} bytes has {first} spans, none at {position}")
+    if found < len(positions):
+        raise DamagedEntryError(f"journalled payload of {len(payload)} bytes has {found} of {len(positions)} spans")

@@ -1,8 +1,7 @@
 """Protobuf messages of our own over OTLP's wire format: the same bytes, decoded only as far as conversion needs.
 
-`Traces` stops at spans, resources and scopes and keeps them as bytes; log records stand at the same numbers. `Span`
-declares its attributes as `map<string, AnyValue>`, which on the wire is what `repeated KeyValue` is: upb builds the
-hash map in C and Python looks up only the names it wants. Two traps come with that: `map[name]` inserts, so only
+`Span` declares its attributes as `map<string, AnyValue>`, which on the wire is what `repeated KeyValue` is: upb builds
+the hash map in C and Python looks up only the names it wants. Two traps come with that: `map[name]` inserts, so only
 `.get()` is used; and a KeyValue with an unknown field vanishes from the map whole, so such a span is read the long way.
 """
 
@@ -31,11 +30,7 @@ _SCALARS: Final = {
     "uint32": _Field.TYPE_UINT32,
 }
 
-# Resource and scope are repeated because a sender may write such a field in parts, which protobuf merges.
 _MESSAGES: Final[dict[str, tuple[tuple[str, int, str], ...]]] = {
-    "Traces": (("resource_spans", 1, "repeated ResourceSpans"),),
-    "ResourceSpans": (("resource", 1, "repeated bytes"), ("scope_spans", 2, "repeated ScopeSpans")),
-    "ScopeSpans": (("scope", 1, "repeated bytes"), ("spans", 2, "repeated bytes")),
     "Resource": (("attributes", 1, "map"),),
     "Scope": (("name", 1, "string"), ("version", 2, "string")),
     "Header": (("trace_id", 1, "bytes"), ("span_id", 2, "bytes"), ("parent_span_id", 4, "bytes")),
@@ -119,7 +114,6 @@ def _build() -> dict[str, Any]:
 
 _classes: Final = _build()
 
-Traces: Final = _classes["Traces"]
 Header: Final = _classes["Header"]
 Resource: Final = _classes["Resource"]
 Scope: Final = _classes["Scope"]

@@ -10,10 +10,10 @@ from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import DecodeError
 
-from collector_processor.convert.decode import Origin
 from collector_processor.convert.messages import Lookup, Resource, Scope, resource_attributes
 from collector_processor.convert.values import Attributes, clean_text
 from collector_processor.model.facts import Anomaly, Problem, Source
+from collector_processor.model.otlp import Origin
 from otel_benchmark import attributes as a
 
 _NOTHING: Final[dict[str, Any]] = {}

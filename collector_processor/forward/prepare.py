@@ -14,9 +14,9 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 
-from collector_processor.forward.messages import Origin, spans_of
 from collector_processor.forward.redact import Redactor, describe_point
 from collector_processor.forward.select import Selector
+from collector_processor.model.otlp import Origin, entries_of
 from collector_processor.model.stages import SpanKey, Standing
 
 PIECE_SPANS: Final = 500
@@ -76,7 +76,7 @@ class Preparer:
         sampled = hidden = undecodable = 0
         for payload, positions in payloads:
             found = 0
-            for origin, raw in spans_of(payload, positions):
+            for origin, raw in _spans_of(payload, positions):
                 found += 1
                 try:
                     span = Span.FromString(raw)
@@ -109,9 +109,15 @@ class Preparer:
 def fact_ids(trace_id: bytes, payloads: Payloads) -> Iterator[str]:
     """Identities of spans as records know them: trace and span id in hex. Those that can't be decoded are left out."""
     for payload, positions in payloads:
-        for _, raw in spans_of(payload, positions):
+        for _, raw in _spans_of(payload, positions):
             with contextlib.suppress(DecodeError):
                 yield SpanKey(trace_id, Span.FromString(raw).span_id).hex
+
+
+def _spans_of(payload: bytes, positions: Sequence[int]) -> Iterator[tuple[Origin, bytes]]:
+    """The spans at these positions; a payload that is no OTLP gives none."""
+    with contextlib.suppress(DecodeError):
+        yield from entries_of(payload, positions)
 
 
 class _Packer:

@@ -12,10 +12,10 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from collector_processor.assemble.messages import RawTraces
-from collector_processor.convert.decode import Origin
 from collector_processor.convert.source import describe
 from collector_processor.errors import DamagedEntryError, JournalFullError
 from collector_processor.journal.transaction import Transaction
+from collector_processor.model.otlp import Origin
 from collector_processor.model.stages import Fragment, Stored
 
 RECOUNTED: Final = 200

@@ -13,11 +13,11 @@ from functools import lru_cache
 from collector_processor.app.privacy import privacy_keys
 from collector_processor.assemble.messages import RawTraces
 from collector_processor.config import Settings
-from collector_processor.convert.decode import Origin
 from collector_processor.convert.source import describe
 from collector_processor.guard.endings import without_half
 from collector_processor.guard.privacy import Detector, Keyring, Redactor, Text
 from collector_processor.guard.texts import IDENTIFIERS
+from collector_processor.model.otlp import Origin
 from collector_processor.model.stages import PrivacyKeys
 from collector_processor.store.halts import UNKNOWN
 from otel_benchmark import attributes as a

@@ -185,7 +185,7 @@ def test_a_damaged_payload_is_an_error_that_names_it(body: bytes) -> None:
 
 def test_a_position_that_is_not_there_is_an_error() -> None:
     damaged = raw_task(payload(LIFECYCLE))._replace(payloads=[(ARRIVED, payload(LIFECYCLE), (0, 5))])
-    with pytest.raises(DamagedEntryError, match="5 spans, none at 5"):
+    with pytest.raises(DamagedEntryError, match="1 of 2 spans"):
         convert(damaged)
 
 

@@ -10,7 +10,7 @@ from support.running_front import RunningFront
 from support.spans import Piece
 
 from collector_processor.app.journalling import sealing
-from collector_processor.forward.messages import spans_of
+from collector_processor.model.otlp import entries_of
 from collector_processor.model.stages import Applied
 
 
@@ -24,7 +24,7 @@ class Running(RunningFront):
 
     def ids(self) -> list[int]:
         """Span ids of what has departed, in order."""
-        found = [raw for each in self.departed for _, raw in spans_of(each.payload, each.positions)]
+        found = [raw for each in self.departed for _, raw in entries_of(each.payload, each.positions)]
         return sorted(int.from_bytes(raw[raw.index(b"\x12\x08") + 2 :][:8], "big") for raw in found)
 
 
