@@ -40,12 +40,35 @@ _MESSAGES: Final[dict[str, tuple[tuple[str, int, str], ...]]] = {
         ("start_time_unix_nano", 7, "fixed64"),
         ("end_time_unix_nano", 8, "fixed64"),
     ),
+    "KnownSpan": (
+        ("trace_id", 1, "bytes"),
+        ("span_id", 2, "bytes"),
+        ("trace_state", 3, "bytes"),
+        ("parent_span_id", 4, "bytes"),
+        ("name", 5, "bytes"),
+        ("kind", 6, "uint64"),
+        ("start_time_unix_nano", 7, "fixed64"),
+        ("end_time_unix_nano", 8, "fixed64"),
+        ("attributes", 9, "repeated bytes"),
+        ("dropped_attributes_count", 10, "uint64"),
+        ("events", 11, "repeated bytes"),
+        ("dropped_events_count", 12, "uint64"),
+        ("links", 13, "repeated bytes"),
+        ("dropped_links_count", 14, "uint64"),
+        ("status", 15, "bytes"),
+        ("flags", 16, "fixed32"),
+    ),
     "HeaderLogs": (("resource_spans", 1, "repeated HeaderResourceLogs"),),
     "HeaderResourceLogs": (("scope_spans", 2, "repeated HeaderScopeLogs"),),
     "HeaderScopeLogs": (("spans", 2, "repeated RecordHeader"),),
     "RecordHeader": (("trace_id", 9, "bytes"), ("span_id", 10, "bytes"), ("event_name", 12, "bytes")),
 }
-_SCALARS: Final = {"bytes": _Field.TYPE_BYTES, "fixed64": _Field.TYPE_FIXED64}
+_SCALARS: Final = {
+    "bytes": _Field.TYPE_BYTES,
+    "uint64": _Field.TYPE_UINT64,
+    "fixed64": _Field.TYPE_FIXED64,
+    "fixed32": _Field.TYPE_FIXED32,
+}
 
 
 def _build() -> dict[str, Any]:
@@ -73,6 +96,7 @@ _classes: Final = _build()
 RawTraces: Final = _classes["RawTraces"]
 HeaderTraces: Final = _classes["HeaderTraces"]
 SpanHeader: Final = _classes["SpanHeader"]
+KnownSpan: Final = _classes["KnownSpan"]
 HeaderLogs: Final = _classes["HeaderLogs"]
 RecordHeader: Final = _classes["RecordHeader"]
 

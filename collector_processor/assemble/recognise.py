@@ -7,6 +7,7 @@ on the wire, confirms it (README, "Span contract"). Conversion, which decodes, h
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from collector_processor.model.stages import Role
@@ -51,18 +52,28 @@ _EVENT_NAME: Final = re.compile(re.escape(_key(names.EVENT_NAME)) + rb"\x12.\x0a
 
 _CARRIER: Final = _key(names.OPENINFERENCE_KIND) + b"\x12\x0b\x0a\x09" + names.OPENINFERENCE_EVALUATOR.encode()
 """The whole attribute, as a text, by which a span of OpenInference judges another one."""
+_RARE: Final = b"V"
+"""A byte of it that texts rarely have."""
 _FEEDBACK: Final = (
     *(name.encode() for name in names.OPENINFERENCE_FEEDBACK_NAMES),
     _event(names.GEN_AI_EVALUATION_EVENT),
 )
 
 
-def role_of(name: bytes, span: bytes) -> int:
-    """Role of a span: its name's first word, confirmed by a search in its bytes, or what it is in OpenInference.
+def roles_of(names: Sequence[bytes], spans: Sequence[bytes]) -> list[int]:
+    """Roles of spans: a name's first word, confirmed by a search in the span's bytes, or what it is in OpenInference.
 
     Conversion has the last word.
     """
-    mark = _MARKS.get(name.partition(b" ")[0])
+    marks = {name: _MARKS.get(name.partition(b" ")[0]) for name in {*names}}
+    # One byte is found in a tenth of the time that a word takes, and is in few of the spans that don't matter.
+    return [
+        _role(mark, span) if (mark := marks[name]) or _RARE in span else _FOREIGN
+        for name, span in zip(names, spans, strict=True)
+    ]
+
+
+def _role(mark: _Mark | None, span: bytes) -> int:
     if mark:
         for proof in mark.proofs:
             if proof in span:

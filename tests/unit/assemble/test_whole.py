@@ -79,19 +79,19 @@ def test_any_other_trace_is_left_to_the_long_way(trace):
     assert both(trace, 1000)[0] is None
 
 
-@given(
-    st.lists(
-        st.tuples(st.integers(0, 9), st.sampled_from([*Role]), st.integers(1, 200), st.integers(0, 50)),
-        min_size=1,
-        max_size=9,
-    ),
-    st.integers(0, 100),
-    st.booleans(),
-)
-def test_of_any_trace_it_says_the_same_or_nothing(spans, now, flush):
-    fragments = [
-        (arrived, [(number, parent, role, size)]) for number, (parent, role, size, arrived) in enumerate(spans, 1)
-    ]
+@st.composite
+def trees(draw) -> list[tuple[int, list[Span]]]:
+    """Fragments of one span each: a task, and others that mostly hang below it."""
+    fragments = [(draw(st.integers(0, 50)), [(1, draw(st.sampled_from([0, 1, 2, 99])), Role.TASK, 50)])]
+    for number in range(2, draw(st.integers(2, 9))):
+        parent = draw(st.integers(1, number - 1) | st.integers(0, 9))
+        role = draw(st.sampled_from([Role.FOREIGN, Role.LIFECYCLE, Role.EVALUATION] * 4 + [Role.TASK]))
+        fragments.append((draw(st.integers(0, 50)), [(number, parent, role, draw(st.integers(1, 200)))]))
+    return draw(st.permutations(fragments))
+
+
+@given(trees(), st.integers(0, 100), st.booleans())
+def test_of_any_trace_it_says_the_same_or_nothing(fragments, now, flush):
     short, long = both(trace_of(*fragments), now, flush=flush)
     event(f"decided: {short is not None}")
     assert short in (None, long)
