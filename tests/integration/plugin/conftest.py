@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import os
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -147,6 +149,46 @@ def grpc_receiver() -> Iterator[Receiver]:
     server.stop(None).wait()
 
 
+def environment(**environ: str) -> dict[str, str]:
+    """Exactly these variables of OpenTelemetry's, this interpreter's programs, and our modules in the path."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "PYTHON"))}
+    return {
+        **inherited,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{inherited.get('PATH', '')}",
+        "PYTHONPATH": os.pathsep.join(map(str, (HERE, HERE.parents[1]))),
+        "OTEL_SERVICE_NAME": "arbiter",
+        "OTEL_TRACES_EXPORTER": "none",
+        "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_LOGS_EXPORTER": "none",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        **environ,
+    }
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Callable[..., AbstractContextManager[subprocess.Popen[str]]]:
+    """Runs `opentelemetry-instrument SERVER …` with exactly these variables, and kills what is left of it."""
+
+    @contextmanager
+    def run(*command: str, **environ: str) -> Iterator[subprocess.Popen[str]]:
+        with subprocess.Popen(
+            ["opentelemetry-instrument", *command],
+            env=environment(**environ),
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            try:
+                yield process
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+
+    return run
+
+
 @pytest.fixture
 def instrumented(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs `opentelemetry-instrument python …` with the arbiter in its path and exactly these variables.
@@ -157,20 +199,9 @@ def instrumented(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[st
     def run(
         *command: str, check: bool = True, steps: Sequence[Callable[[], object]] = (), **environ: str
     ) -> subprocess.CompletedProcess[str]:
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "PYTHON"))}
-        inherited["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{inherited.get('PATH', '')}"
         with subprocess.Popen(
             ["opentelemetry-instrument", sys.executable, *command],
-            env={
-                **inherited,
-                "PYTHONPATH": os.pathsep.join(map(str, (HERE, HERE.parents[1]))),
-                "OTEL_SERVICE_NAME": "arbiter",
-                "OTEL_TRACES_EXPORTER": "none",
-                "OTEL_METRICS_EXPORTER": "none",
-                "OTEL_LOGS_EXPORTER": "none",
-                "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
-                **environ,
-            },
+            env=environment(**environ),
             cwd=tmp_path,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
