@@ -87,7 +87,8 @@ def trees(draw) -> list[tuple[int, list[Span]]]:
         parent = draw(st.integers(1, number - 1) | st.integers(0, 9))
         role = draw(st.sampled_from([Role.FOREIGN, Role.LIFECYCLE, Role.EVALUATION] * 4 + [Role.TASK]))
         fragments.append((draw(st.integers(0, 50)), [(number, parent, role, draw(st.integers(1, 200)))]))
-    return draw(st.permutations(fragments))
+    permuted: list[tuple[int, list[Span]]] = draw(st.permutations(fragments))
+    return permuted
 
 
 @given(trees(), st.integers(0, 100), st.booleans())
