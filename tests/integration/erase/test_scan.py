@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from support.lifecycle import evaluation, execution, route, task
+from support.lifecycle import evaluation, execution, model_call, route, task
 from support.planted import dump
-from support.processor import Own, Processor, own
+from support.processor import Own, Processor, own, wait_until
 
 from otel_benchmark import attributes as a
 
@@ -69,6 +70,32 @@ def test_what_was_stored_in_clear_is_found_redacted_and_quarantined(make: Callab
         assert processor.status().collection.privacy_violations == 2
         assert b"privacy_violations_total 2" in processor.admin("/metrics").body
         assert scan(processor, code=0) == NOTHING | {"records": 3}
+        processor.assert_balanced()
+
+
+def test_a_conversation_alone_condemns_its_record_and_halts_its_source(
+    make: Callable[..., Processor], tmp_path: Path
+) -> None:
+    policies = tmp_path / "policies.toml"
+    policies.write_text('[[conversation]]\nname = "all"\nalways = true\n', encoding="utf-8")
+    said = json.dumps([{"role": "user", "parts": [{"type": "text", "content": f"Write to {EMAIL}"}]}])
+    leaky = own(task(), execution(), model_call(5, attributes={a.GEN_AI_INPUT_MESSAGES: said}))
+    with make(PRIVACY="off", SAMPLING=str(policies)) as before:
+        before.send(*leaky.spans)
+        before.settle()
+        wait_until(lambda: before.rows("SELECT FROM deep_samples"))
+        assert EMAIL in everything(before)
+    with make(SAMPLING=str(policies)) as processor:
+        scanned = scan(processor, code=1)
+        ((task_id, found),) = ((each["task_id"], each["found"]) for each in scanned["violations"])
+        assert (task_id, found, scanned["elsewhere"]) == (leaky.task_id, {"EMAIL": 1}, {})
+        assert EMAIL not in everything(processor)
+        assert processor.rows("SELECT FROM deep_samples") == processor.rows("SELECT FROM data_points") == []
+        (failed,) = processor.rows("SELECT gates_failed FROM quarantine")
+        assert "pii" in failed["gates_failed"]
+        status = processor.status()
+        assert (status.collection.privacy_violations, [each.found for each in status.halted]) == (1, ["1 EMAIL"])
+        assert scan(processor, code=0) == NOTHING | {"records": 1}
         processor.assert_balanced()
 
 
