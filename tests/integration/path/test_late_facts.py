@@ -44,6 +44,11 @@ def evaluations_of(processor: Processor, record: dict[str, Any]) -> list[tuple[f
     return [tuple(row.values()) for row in processor.rows(query, id=record["id"])]
 
 
+def link_to(mine: Own, span: int) -> Link:
+    trace_id = int.from_bytes(mine.trace_id, "big")
+    return Link(SpanContext(trace_id, span, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED)))
+
+
 def orphans(processor: Processor, trace_id: bytes) -> list[str]:
     query = "SELECT kind FROM orphans WHERE trace_id = %(trace)s"
     return [row["kind"] for row in processor.rows(query, trace=trace_id.hex())]
@@ -181,13 +186,10 @@ def test_an_evaluation_by_the_sdk_with_a_link(processor):
     mine = unjudged()
     processor.send(*mine.spans)
     processor.flush()
-    named = SpanContext(
-        int.from_bytes(mine.trace_id, "big"), 1, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED)
-    )
     provider: TracerProvider
     with processor.tracing("grpc", {"service.name": "evaluator"}) as provider:
         tracer = provider.get_tracer("app")
-        with tracer.start_as_current_span("evaluate human", links=[Link(named)]) as span:
+        with tracer.start_as_current_span("evaluate human", links=[link_to(mine, 1)]) as span:
             span.add_event(a.GEN_AI_EVALUATION_EVENT, {a.GEN_AI_EVALUATION_NAME: "helpful", a.GATE_PASSED: True})
             span.set_attributes({a.EVALUATION_OVERALL_SCORE: 0.8, a.EVALUATOR_KIND: "human"})
     wait_until(lambda: processor.record(mine.task_id)["revision"] == 2)
@@ -200,13 +202,11 @@ def test_feedback_of_openinference_with_a_link(processor):
     mine = unjudged()
     processor.send(*mine.spans)
     processor.flush()
-    judged = SpanContext(
-        int.from_bytes(mine.trace_id, "big"), 7, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED)
-    )
     with processor.tracing("http/protobuf", {"service.name": "evals"}) as provider:
         said = {"evaluations.0.evaluation.name": "harm", "evaluations.0.evaluation.score": 0.25}
         kind = {a.OPENINFERENCE_KIND: a.OPENINFERENCE_EVALUATOR}
-        provider.get_tracer("app").start_span("harm evaluation", links=[Link(judged)], attributes=said | kind).end()
+        links = [link_to(mine, 7)]
+        provider.get_tracer("app").start_span("harm evaluation", links=links, attributes=said | kind).end()
     wait_until(lambda: processor.record(mine.task_id)["revision"] == 2)
     record = processor.record(mine.task_id)
     assert [(gate["name"], gate["score"]) for gate in record["evaluation"]["qualityGates"]] == [("harm", 0.25)]
