@@ -75,7 +75,12 @@ class Receiver:
     spans: list[Received] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     status: int = 200
-    """What an HTTP receiver answers; it keeps nothing of what it refuses."""
+    """What an HTTP receiver answers; it keeps nothing of what it refuses, and asks for a second's delay."""
+    at_work: threading.Event = field(default_factory=threading.Event)
+    """While it isn't set, an HTTP receiver reads requests and answers none."""
+
+    def __post_init__(self) -> None:
+        self.at_work.set()
 
     def take(self, request: ExportTraceServiceRequest, headers: dict[str, str], peer: str) -> None:
         self.headers.append(headers)
@@ -95,6 +100,7 @@ class Receiver:
 @pytest.fixture
 def http_receiver() -> Iterator[Callable[[], Receiver]]:
     servers: list[ThreadingHTTPServer] = []
+    receivers: list[Receiver] = []
 
     def start() -> Receiver:
         class Handler(BaseHTTPRequestHandler):
@@ -105,6 +111,7 @@ def http_receiver() -> Iterator[Callable[[], Receiver]]:
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
                 assert self.path == "/v1/traces"
+                receiver.at_work.wait()
                 if receiver.status == HTTPStatus.OK:
                     headers = {k.lower(): v for k, v in self.headers.items()}
                     receiver.take(ExportTraceServiceRequest.FromString(body), headers, str(self.client_address))
@@ -112,6 +119,8 @@ def http_receiver() -> Iterator[Callable[[], Receiver]]:
                 self.send_response(receiver.status)
                 self.send_header("Content-Type", "application/x-protobuf")
                 self.send_header("Content-Length", str(len(reply)))
+                if receiver.status != HTTPStatus.OK:
+                    self.send_header("Retry-After", "1")
                 self.end_headers()
                 self.wfile.write(reply)
 
@@ -121,10 +130,13 @@ def http_receiver() -> Iterator[Callable[[], Receiver]]:
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         servers.append(server)
         receiver = Receiver(f"http://127.0.0.1:{server.server_port}")
+        receivers.append(receiver)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         return receiver
 
     yield start
+    for receiver in receivers:
+        receiver.at_work.set()
     for server in servers:
         server.shutdown()
         server.server_close()
