@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import os
 import secrets
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,10 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 import lmdb
+import msgspec
 
-from collector_processor.errors import JournalError, JournalInUseError
+from collector_processor.errors import DamagedEntryError, JournalError, JournalInUseError
 from collector_processor.journal.format import DATABASES, VERSION
 from collector_processor.journal.keys import KeyFolder, check_private, sync_folder
+from collector_processor.journal.reader import read_counters, read_epochs
 
 if TYPE_CHECKING:
     LmdbTransaction = lmdb.Transaction[bytes]
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 _OPTIONS: Final = {"max_dbs": 16, "max_readers": 126, "mode": 0o700, "lib_version": 0}
 _CLEAN: Final = "clean"
 """Marker file: present while nobody has the journal open and the last owner closed it."""
+_GARBLED: Final = (DamagedEntryError, msgspec.DecodeError, struct.error, ValueError)
+"""How rows that stand in clear can't be read, where a disk has changed them."""
 
 
 def take_lock(folder: Path) -> int:
@@ -65,6 +70,22 @@ def verify(folder: Path) -> str | None:
         return None
     said = (check.stdout + check.stderr).strip().splitlines()
     return said[-1] if said else f"exit {check.returncode}"
+
+
+@contextlib.contextmanager
+def readable(folder: Path) -> Iterator[None]:
+    """Read within it what a journal says of itself. Raises JournalError where it is garbled."""
+    try:
+        yield
+    except _GARBLED as error:
+        raise _damaged(folder, str(error)) from error
+
+
+def _damaged(folder: Path, problem: str) -> JournalError:
+    return JournalError(
+        f"the journal {folder} is damaged ({problem}): save what is readable by `otel-benchmark journal export`, and "
+        "move the folder away to start a new one; the file is left as it is"
+    )
 
 
 def check_version(folder: Path, stored: bytes) -> None:
@@ -114,11 +135,14 @@ class Environment:
                     self._refuse_damage()
             self.keys.prepare()
             self._lmdb = self._open()
-            with self._refusals():
+            with self._refusals(), readable(folder):
                 self._check_version()
                 (folder / _CLEAN).unlink(missing_ok=True)
                 self.databases = {name: self._lmdb.open_db(name.encode()) for name in DATABASES}
                 self.identity = self._identify()
+                with self._lmdb.begin() as transaction:
+                    read_counters(transaction, self.databases)
+                    read_epochs(transaction, self.databases)
                 # Nor may a power loss bring back the mark of a good end.
                 sync_folder(folder)
                 sync_folder(folder.parent)
@@ -131,10 +155,7 @@ class Environment:
 
     def _refuse_damage(self) -> None:
         if (damage := verify(self.folder)) is not None:
-            raise JournalError(
-                f"the journal {self.folder} is damaged ({damage}): save what is readable by `otel-benchmark journal "
-                "export`, and move the folder away to start a new one; the file is left as it is"
-            )
+            raise _damaged(self.folder, damage)
 
     @contextlib.contextmanager
     def _refusals(self) -> Iterator[None]:

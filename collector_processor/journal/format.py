@@ -29,6 +29,7 @@ from uuid import UUID
 
 import msgspec
 
+from collector_processor.errors import DamagedEntryError
 from collector_processor.model.sampling import Facet, SamplingState
 from collector_processor.model.stages import (
     HEADER,
@@ -209,9 +210,12 @@ def fragment_key(key: FragmentKey) -> bytes:
 
 
 def parse_fragment_key(key: bytes) -> FragmentKey:
-    """Unpack a key of `spans`."""
-    sequence, part, trace_id, flags, spans, arrived = _KEY.unpack_from(key)
-    return FragmentKey(sequence, part, trace_id, _FLAGS[flags], spans, arrived)
+    """Unpack a key of `spans`. Raises DamagedEntryError."""
+    try:
+        sequence, part, trace_id, flags, spans, arrived = _KEY.unpack_from(key)
+        return FragmentKey(sequence, part, trace_id, _FLAGS[flags], spans, arrived)
+    except (struct.error, IndexError):
+        raise DamagedEntryError(f"the key {key.hex()} of a journal entry is damaged") from None
 
 
 def epoch_of(key: bytes) -> int:

@@ -70,7 +70,7 @@ class Salvage:
                 if isinstance(answer, Ended):
                     break
                 if isinstance(answer, Found | Unreadable):
-                    last = answer.sequence
+                    last = max(last, answer.sequence)  # a garbled tree may lead back
                     yield answer
             else:
                 begin = self._behind(last + 1, highest)

@@ -123,18 +123,23 @@ def spans(view: View, start: int) -> Iterator[Answer]:
 
 def _left(view: View, prefix: bytes, parts: list[tuple[bytes, bytes]]) -> Answer | None:
     """What is left of a fragment; None where nothing is."""
-    key = parse_fragment_key(parts[0][0])
+    try:
+        key = parse_fragment_key(parts[0][0])
+    except DamagedEntryError as error:
+        return Unreadable(int.from_bytes(prefix, "big"), str(error), 0)
     mask = view.transaction.get(prefix, db=view.databases["taken"]) or b""
     taken = int.from_bytes(mask, "big")
-    positions = tuple(position for position in range(key.spans) if not taken >> position & 1)
-    if not positions:
+    # How many spans a key tells is true once its value has been decrypted: until then nothing is made of that size.
+    left = key.spans - taken.bit_count()
+    if left <= 0:
         return None
     if key.part:
-        return Unreadable(key.sequence, f"journal entry {key.sequence} has lost its beginning", len(positions))
+        return Unreadable(key.sequence, f"journal entry {key.sequence} has lost its beginning", left)
     try:
         value = b"".join(view.decryption.decrypt(stored, part, key.sequence) for stored, part in parts)
     except DamagedEntryError as error:
-        return Unreadable(key.sequence, str(error), len(positions))
+        return Unreadable(key.sequence, str(error), left)
+    positions = tuple(position for position in range(key.spans) if not taken >> position & 1)
     logs = bool(key.flags & FragmentFlag.LOGS)
     return Found(key.sequence, logs, split_value(value, key.spans)[1], positions, len(positions) == key.spans)
 

@@ -7,6 +7,7 @@ import contextlib
 import re
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -14,6 +15,7 @@ from uuid import UUID
 from google.protobuf import json_format
 from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+from support import journals
 from support.lifecycle import ARRIVED, raw_task, span_id, usual_task, whole_task
 from support.logs import evaluated, logs_payload
 
@@ -21,7 +23,14 @@ from collector_processor import fallback
 from collector_processor.assemble import records, wire
 from collector_processor.config import load
 from collector_processor.convert.task import convert
-from collector_processor.errors import ConfigError, DamagedLineError, MalformedRequestError, RequestTooLargeError
+from collector_processor.errors import (
+    ConfigError,
+    DamagedLineError,
+    JournalError,
+    MalformedRequestError,
+    RequestTooLargeError,
+)
+from collector_processor.journal.reader import JournalReader
 from collector_processor.model.facts import Ending
 from collector_processor.model.stages import HEADER, Member, RawTask, SealedTask, SealKind, Signal, Split
 from collector_processor.receive.endpoints import BY_PATH
@@ -90,6 +99,25 @@ def _fallback_line(data: bytes) -> object:
     return fallback.converted_of(fallback.decode(data))
 
 
+def _journal_row(data: bytes) -> bool:
+    """A closed journal of which one row has another key or value, as `_changed_row` says: a start and a worker."""
+    number, size = int.from_bytes(data[:2], "big"), int.from_bytes(data[2:3], "big")
+    row = journals.rows()[number % len(journals.rows())]
+    with journals.copied() as folder:
+        journals.put_instead(folder, row, data[3 : 3 + size] or row.key, data[3 + size :])
+        journals.start(folder)
+        with closing(JournalReader(folder / journals.DATA.parent)) as reader:
+            for each in journals.rows():
+                if each.database == "seals":
+                    reader.batch(UUID(bytes=each.key))
+            reader.analyses(0, 100)
+    return True
+
+
+def _changed_row(number: int, key: bytes, value: bytes) -> bytes:
+    return number.to_bytes(2, "big") + len(key).to_bytes(1, "big") + key + value
+
+
 # -- Good inputs ----------------------------------------------------------------------------------
 
 
@@ -104,6 +132,12 @@ _SPANS: Final = (usual_task(), whole_task())
 _RECORDS: Final = (logs_payload([evaluated()]),)
 _LINE: Final = fallback.encode(fallback.line_of(UUID(int=1), 0, convert(raw_task(whole_task()))))
 
+_ROWS: Final = [
+    _changed_row(number, row.key, row.value)
+    for number, row in enumerate(journals.rows())
+    if row.database in ("meta", "seals") or number % 10 == 0
+]
+
 TARGETS: Final = {
     "traces": Target(_traces, _REFUSED, _SPANS),
     "logs": Target(_logs, _REFUSED, _RECORDS),
@@ -111,5 +145,6 @@ TARGETS: Final = {
     "logs_json": Target(_logs_json, _REFUSED, [_json_of(LogsData.FromString(body)) for body in _RECORDS]),
     "configuration": Target(_configuration, (ConfigError,), [b'grace = "1m"\nworkers = 2\nflush_interval = "50ms"\n']),
     "policies": Target(_policies, (ConfigError,), [default_document().encode()]),
+    "journal_row": Target(_journal_row, (JournalError,), _ROWS),
     "fallback_line": Target(_fallback_line, (DamagedLineError,), [_LINE]),
 }

@@ -34,7 +34,7 @@ from collector_processor.journal import analyses, seals
 from collector_processor.journal.analyses import Analysed, Limits
 from collector_processor.journal.commit import GroupCommit
 from collector_processor.journal.completion import complete
-from collector_processor.journal.environment import Environment
+from collector_processor.journal.environment import Environment, readable
 from collector_processor.journal.format import Counters, UndecodableSpan
 from collector_processor.journal.letters import Graveyard
 from collector_processor.journal.reader import JournalReader
@@ -158,9 +158,11 @@ class Front:
         self._timer = asyncio.create_task(self._tick_forever(), name="front-timer")
 
     async def recover(self) -> None:
-        """Rebuild the index from the journal's keys and announce the batches that were sealed before."""
+        """Rebuild the index from the journal's keys and announce what was sealed before. Raises JournalError."""
         self._commit.start()
-        self._on_sealed(await self.run(self._rebuild))
+        with readable(self.folder):
+            waiting = await self.run(self._rebuild)
+        self._on_sealed(waiting)
 
     async def stop(self) -> None:
         """End the timers, finish queued commits, close the journal. Open tasks stay in it."""

@@ -24,6 +24,7 @@ from collector_processor.config import Settings
 from collector_processor.errors import DeadLettersFullError, FallbackError, FallbackFullError
 from collector_processor.fallback import Block, Folder, Line, converted_of, decode
 from collector_processor.journal import letters, spilled
+from collector_processor.journal.environment import readable
 from collector_processor.journal.format import DeadLetter, Spilled, UndecodableSpan
 from collector_processor.journal.kept import task_of
 from collector_processor.journal.spilled import Buried
@@ -85,7 +86,8 @@ class Fallback:
 
     async def start(self) -> None:
         """Learn what lies there. A directory that can't be used is told, and used once it can."""
-        self._rows = dict(await self._front.run(lambda transaction: spilled.spilled(transaction.view)))
+        with readable(self._front.folder):
+            self._rows = dict(await self._front.run(lambda transaction: spilled.spilled(transaction.view)))
         with self._telling():
             await asyncio.to_thread(self.folder.prepare)
         await self._tidy()
