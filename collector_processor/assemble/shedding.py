@@ -61,8 +61,10 @@ class Shedder:
         traces = [(trace_id, trace) for trace_id, trace in self._some() if trace_id not in leaving]
         if excess.traces > 0:
             return _whole(traces, excess.traces, lookup)
-        weigh: Callable[[Entry], int] = (lambda entry: _foreign_bytes(entry, size_of)) if excess.bytes > 0 else _foreign
-        weighed = ((sum(map(weigh, trace.entries)), place) for place, (_, trace) in enumerate(traces))
+        weigh = _foreign_bytes if excess.bytes > 0 else _foreign_spans
+        weighed = (
+            (sum([weigh(entry, size_of) for entry in trace.entries]), place) for place, (_, trace) in enumerate(traces)
+        )
         largest = heapq.nlargest(CANDIDATES, weighed)
         return _parts((traces[place] for weight, place in largest if weight), excess, lookup)
 
@@ -119,6 +121,10 @@ def _foreign(entry: Entry) -> int:
     if not entry.taken:
         return roles.count(_FOREIGN)
     return sum(role == _FOREIGN and not entry.taken >> position & 1 for position, role in enumerate(roles))
+
+
+def _foreign_spans(entry: Entry, size_of: Callable[[int], int]) -> int:
+    return _foreign(entry) if size_of(entry.sequence) else 0
 
 
 def _foreign_bytes(entry: Entry, size_of: Callable[[int], int]) -> int:

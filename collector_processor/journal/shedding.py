@@ -7,7 +7,7 @@ without the others' bytes. Its sequence, headers and positions stay as they are.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from collector_processor.errors import DamagedEntryError
 from collector_processor.journal.format import SEQUENCE, cut, fragment_key, split_value
@@ -21,12 +21,19 @@ Empty = Callable[[bytes, int], bytes]
 """(OTLP payload, mask of positions) → the payload with nothing at them."""
 
 
-def shed(transaction: Transaction, closings: Iterable[Closing], until: int, empty: Empty, now: int) -> dict[int, int]:
+class Left(NamedTuple):
+    """What a fragment has that stays: bytes of its payload, and spans."""
+
+    bytes: int
+    spans: int
+
+
+def shed(transaction: Transaction, closings: Iterable[Closing], until: int, empty: Empty, now: int) -> dict[int, Left]:
     """Let go of what closings drop; their links are remembered until then (ns).
 
-    Returns what payloads of fragments that stay have now, in bytes, by sequence.
+    Returns what is left of fragments that stay, by sequence.
     """
-    left: dict[int, int] = {}
+    left: dict[int, Left] = {}
     for closing in closings:
         transaction.changes += 1
         if closing.links:
@@ -43,7 +50,7 @@ def shed(transaction: Transaction, closings: Iterable[Closing], until: int, empt
     return left
 
 
-def _shrink(transaction: Transaction, sequence: int, empty: Empty, now: int, left: dict[int, int]) -> None:
+def _shrink(transaction: Transaction, sequence: int, empty: Empty, now: int, left: dict[int, Left]) -> None:
     """Write a fragment without the bytes of the spans that have left it."""
     view, prefix = transaction.view, SEQUENCE.pack(sequence)
     try:
@@ -52,12 +59,13 @@ def _shrink(transaction: Transaction, sequence: int, empty: Empty, now: int, lef
         return  # nobody can read what it has: its other spans become dead letters
     taken = view.transaction.get(prefix, db=view.databases["taken"])
     assert taken is not None, "spans have left it"
+    mask = int.from_bytes(taken, "big")
     headers, payload = split_value(value, key.spans)
-    payload = empty(payload, int.from_bytes(taken, "big"))
+    payload = empty(payload, mask)
     database = view.databases["spans"]
     for row, _ in [*rows_of(view.transaction, database, prefix)]:
         view.transaction.delete(row, db=database)
         transaction.rows.deleted(row)
     for number, part in enumerate(cut(headers + payload)):
         transaction.rows.put("spans", fragment_key(key._replace(part=number)), part, now)
-    left[sequence] = len(payload)
+    left[sequence] = Left(len(payload), key.spans - mask.bit_count())

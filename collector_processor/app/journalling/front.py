@@ -105,7 +105,7 @@ class Front:
         self._clock = clock
         self.folder: Path = settings.data_dir / "journal"
         self._environment = Environment(self.folder, settings.journal_max_bytes)
-        self._shares = Shares(settings.journal_max_bytes, settings.service_share)
+        self._shares = Shares(settings.journal_max_bytes, settings.service_share, settings.max_open_spans)
         self._commit = GroupCommit(self._environment, self._shares.gone)
         self.reader = JournalReader(self.folder, self._environment.lmdb)
         self._links_kept = int(settings.max_task_age * SECOND)

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
-from collector_processor.app.journalling.shares import Shares
+from collector_processor.app.journalling.shares import Service, Shares
 from collector_processor.assemble.assembler import Assembler
 from collector_processor.assemble.shedding import Excess
 from collector_processor.config import Settings
 from collector_processor.errors import JournalFullError
+from collector_processor.journal.shedding import Left
 from collector_processor.journal.transaction import Transaction
 from collector_processor.model.stages import Closing, Fragment, FragmentFlag, Split
 
@@ -85,11 +86,15 @@ class Room:
         mark, self.pressed = SHED_TO if self.pressed else SHED_FROM, False
         counters = transaction.counters
         spans, traces, used = counters.open, self._assembler.open_traces, transaction.used_bytes()
-        services = None
+        services: Mapping[Service, int] = {}
         if traces > mark * self._max_traces:
             excess = Excess(traces=int(traces - SHED_TO * self._max_traces))
         elif spans > mark * self._max_spans:
             excess = Excess(spans=int(spans - SHED_TO * self._max_spans))
+        elif services := self._shares.over_spans(
+            mark / FOR_ALL, SHED_TO / FOR_ALL, spans, int(self._max_spans * FOR_ALL)
+        ):
+            excess = Excess(spans=sum(services.values()))
         elif counters.sealed > counters.open:
             return []  # it is the database that is waited for
         elif used > mark * self._max_bytes:
@@ -99,10 +104,10 @@ class Room:
             excess = Excess(bytes=sum(services.values()))
         if not any(excess):
             return []
-        return self._assembler.excessive(excess, self._shares.sizes(services), transaction)
+        return self._assembler.excessive(excess, self._shares.sizes(services or None), transaction)
 
-    def made(self, closings: Sequence[Closing], left: Mapping[int, int], now: int) -> None:
-        """That has been shed (ns); fragments that stay have so many bytes `left`."""
+    def made(self, closings: Sequence[Closing], left: Mapping[int, Left], now: int) -> None:
+        """That has been shed (ns); `left` is what fragments that stay have, by sequence."""
         self._assembler.relieved(closings, now)
         self._shares.shrunk(left)
         self.pressed = self.pressed or bool(closings)

@@ -10,7 +10,7 @@ from collector_processor.app.journalling.holding import Holding
 from collector_processor.app.journalling.room import Room
 from collector_processor.app.journalling.sealing import SECOND, Run
 from collector_processor.assemble.request import emptied
-from collector_processor.journal.shedding import shed
+from collector_processor.journal.shedding import Left, shed
 from collector_processor.journal.transaction import Transaction
 from collector_processor.model.stages import Closing
 from collector_processor.telemetry import get_logger
@@ -61,11 +61,11 @@ class Shedding:
             return 0
         self._looked_at = now
 
-        def make_room(transaction: Transaction) -> tuple[list[Closing], dict[int, int]]:
+        def make_room(transaction: Transaction) -> tuple[list[Closing], dict[int, Left]]:
             closings = self._room.make(transaction)
             return closings, shed(transaction, closings, now + self._links_kept, emptied, now)
 
-        def made(done: tuple[list[Closing], dict[int, int]]) -> None:
+        def made(done: tuple[list[Closing], dict[int, Left]]) -> None:
             closings, left = done
             self._room.made(closings, left, now)
             self._holding.left(member.sequence for closing in closings for member in closing.dropped)

@@ -196,6 +196,23 @@ def test_so_many_spans_may_be_open_and_foreign_ones_make_room(running: Running) 
     running.send(*(Piece(3, 100 + number, 1, "tool") for number in range(10)))
 
 
+@pytest.mark.parametrize("running", [{"max_open_spans": 100, "service_share": 0.5}], indirect=True)
+def test_a_service_may_have_its_share_of_them_open(running: Running) -> None:
+    pairs = [(Piece(1, 100 + number, 1, "foreign"), Piece(1, 200 + number, 1, "tool")) for number in range(24)]
+    for pair in pairs[:23]:
+        running.send_large(*pair, size=1)
+    with pytest.raises(OverloadedError, match=r"one has 46 spans .* 44 now \(SERVICE_SHARE of MAX_OPEN_SPANS\)"):
+        running.send_large(*pairs[23], size=1)
+    running.send_large(*(Piece(2, 100 + number, 1, "foreign") for number in range(6)), size=1, service="two")
+    assert running.shed() > 0
+    counters = running.front.counters
+    assert (counters.open, counters.shed) == (44, 8)
+    running.send_large(Piece(1, 99, 1, "tool"), size=1)
+    running.send(Piece(1, 1, 0, "task"), Piece(2, 1, 0, "task"))
+    running.wait(11)
+    assert {task.sealed.trace_id[-1]: task.sealed.truncated for task in running.tasks()} == {1: True, 2: False}
+
+
 @pytest.mark.parametrize("running", [{"max_open_spans": 100}], indirect=True)
 def test_refusals_stop_when_tasks_end(running: Running) -> None:
     running.send(*(Piece(number, 1, 0, "task") for number in range(1, 101)))
