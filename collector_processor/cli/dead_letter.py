@@ -34,7 +34,9 @@ def add_to(commands: Commands) -> None:
 
     discard = group.add("discard", "delete tasks for good")
     discard.add_argument("ids", metavar="ID", nargs="+", help="the letters' ids")
-    discard.add_argument("--reason", default="", help="why; it stands in the processor's log, redacted")
+    discard.add_argument(
+        "--reason", default="", help="why; it stands in the audit trail and the log, redacted"
+    )
     add_author(discard)
     add_formats(discard)
     discard.set_defaults(run=_discard)
@@ -82,14 +84,14 @@ def _retry(options: argparse.Namespace) -> int:
 
 
 def _discard(options: argparse.Namespace) -> int:
-    from collector_processor.app.commands.dead_letters import carry_out
+    from collector_processor.app.commands.dead_letters import discard
     from collector_processor.app.privacy import written_reason
 
     settings = load_settings(options)
-    who = {"author": author_of(options), "reason": written_reason(settings, options.reason)}
-    done: dict[str, int] = carry_out(settings, "discard_dead_letters", ids=options.ids, **who)
+    reason = written_reason(settings, options.reason)
+    discarded = discard(settings, options.ids, author=author_of(options), reason=reason)
     if options.json:
-        print_json(done)
+        print_json({"discarded": discarded})
     else:
-        print(f"discarded {done['discarded']}")
+        print(f"discarded {discarded}")
     return 0

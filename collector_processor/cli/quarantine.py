@@ -40,7 +40,7 @@ def add_to(commands: Commands) -> None:
     audit = group.add("audit", "the newest decisions about any record: who, when, what, why")
     audit.add_argument(
         "--action",
-        choices=("correct", "revalidate", "release", "discard", "scan", "resume"),
+        choices=("correct", "revalidate", "release", "discard", "scan", "resume", "discard-letter"),
         help="decisions of this kind",
     )
     audit.add_argument("--author", metavar="NAME", help="decisions of this person")

@@ -130,7 +130,7 @@ class Quarantine:
             facts = self._unite(record.facts, Facts(corrections=(correction,)))
             revised = self._revised(record, facts)
             await _replace(connection, held, revised)
-            await _write_down(connection, id_, "correct", author=author, reason=reason, patch=patch)
+            await write_down(connection, id_, "correct", author=author, reason=reason, patch=patch)
             return revised
 
     async def revalidate(self, id_: UUID, *, author: str, reason: str) -> BenchmarkDataPoint:
@@ -150,7 +150,7 @@ class Quarantine:
                 revised = record
             else:
                 await _replace(connection, held, revised)
-            await _write_down(connection, id_, "revalidate", author=author, reason=reason)
+            await write_down(connection, id_, "revalidate", author=author, reason=reason)
             return revised
 
     async def release(self, id_: UUID, *, author: str, reason: str) -> BenchmarkDataPoint:
@@ -168,7 +168,7 @@ class Quarantine:
                 raise StoreError(f"record {id_} failed a critical gate: correct or discard it")
             released = msgspec.structs.replace(record, state=State.RELEASED)
             await _replace(connection, held, released)
-            await _write_down(connection, id_, "release", author=author, reason=reason)
+            await write_down(connection, id_, "release", author=author, reason=reason)
             return released
 
     async def discard(self, id_: UUID, *, author: str, reason: str) -> BenchmarkDataPoint:
@@ -182,7 +182,7 @@ class Quarantine:
             discarded = msgspec.structs.replace(record, state=State.DISCARDED)
             await _replace(connection, held, discarded)
             await move(connection, "review", Tally(in_points=-held.spans, discarded=held.spans))
-            await _write_down(connection, id_, "discard", author=author, reason=reason)
+            await write_down(connection, id_, "discard", author=author, reason=reason)
             return discarded
 
     def _revised(self, record: BenchmarkDataPoint, facts: Facts) -> BenchmarkDataPoint:
@@ -231,9 +231,10 @@ async def _replace(connection: Connection, held: Held, record: BenchmarkDataPoin
     await write_points(connection, {record.id: merged}, {record.id: held})
 
 
-async def _write_down(
+async def write_down(
     connection: Connection, id_: UUID, action: str, *, author: str, reason: str, patch: JsonPatch | None = None
 ) -> None:
+    """Put a decision into the audit trail, in the running transaction."""
     written = None if patch is None else msgspec.json.encode(patch).decode()
     await connection.execute(
         statement("write_audit"), {"id": id_, "action": action, "author": author, "reason": reason, "patch": written}

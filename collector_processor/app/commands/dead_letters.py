@@ -7,6 +7,7 @@ only towards the process of the command, over the owner's own socket, and are re
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -14,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from collector_processor.app.commands.access import opened
 from collector_processor.app.control import Handler, ask
 from collector_processor.app.journalling.front import Front
 from collector_processor.app.journalling.sealing import SECOND, Waiting
@@ -26,7 +28,10 @@ from collector_processor.journal import letters
 from collector_processor.journal.format import DeadLetter
 from collector_processor.journal.kept import task_of
 from collector_processor.journal.transaction import Transaction
+from collector_processor.model.record import point_id
 from collector_processor.model.stages import FragmentFlag, SealedBatch
+from collector_processor.store.database import Database
+from collector_processor.store.quarantine import write_down
 from collector_processor.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -175,6 +180,26 @@ def carry_out(settings: Settings, command: str, **arguments: Any) -> Any:
         if not (settings.data_dir / "journal" / "data.mdb").exists():
             raise
         return asyncio.run(_alone(settings, command, arguments))
+
+
+def discard(settings: Settings, ids: Sequence[str], *, author: str, reason: str) -> int:
+    """Delete letters for good, each with a row in the audit trail; returns how many. Raises BenchmarkError."""
+    with opened(settings) as url:
+        return asyncio.run(_discard(settings, url, ids, author=author, reason=reason))
+
+
+async def _discard(settings: Settings, url: str, ids: Sequence[str], *, author: str, reason: str) -> int:
+    def say(command: str, **arguments: Any) -> Any:
+        return asyncio.to_thread(carry_out, settings, command, **arguments)
+
+    chosen = [each for each in await say("dead_letters", limit=sys.maxsize) if each["id"] in ids]
+    async with Database(url, application_name="otel-benchmark dead-letter") as database, database.writing() as trail:
+        for letter in chosen:
+            record = point_id(bytes.fromhex(letter["trace_id"]), bytes.fromhex(letter["span_id"]))
+            await write_down(trail, record, "discard-letter", author=author, reason=reason)
+        # Before the trail is committed: what is refused here has no row there.
+        discarded: int = (await say("discard_dead_letters", ids=ids, author=author, reason=reason))["discarded"]
+        return discarded
 
 
 async def _alone(settings: Settings, command: str, arguments: Mapping[str, Any]) -> Any:

@@ -10,6 +10,8 @@ from support.lifecycle import execution, task
 from support.poison import LOOPS, WORD, poisoned
 from support.processor import ended, own, wait_until
 
+from collector_processor.model.record import point_id
+
 SECRET = "ada.lovelace@example.com"
 CARD = 4539578763621486
 
@@ -70,6 +72,15 @@ def test_a_refused_task_is_listed_shown_retried_and_discarded(refusing, postgres
     assert '"author": "ann"' in processor.log
     assert " asked" in processor.log
     assert SECRET not in processor.log
+    (decision,) = json.loads(processor.run("quarantine", "audit", "--action", "discard-letter", "--json").stdout)
+    (gone,) = (letter for letter in listed if letter["id"] == second)
+    assert decision["id"] == str(point_id(bytes.fromhex(gone["trace_id"]), bytes.fromhex(gone["span_id"])))
+    assert decision["author"] == "ann"
+    assert decision["reason"].endswith(" asked")
+    assert SECRET not in decision["reason"]
+    unknown = processor.run("dead-letter", "discard", second, "--author", "bob")
+    assert (unknown.returncode, "there is no dead letter" in unknown.stderr) == (1, True)
+    assert processor.rows("SELECT author FROM benchmark_data.audit") == [{"author": "ann"}]
     with psycopg.connect(postgres_url) as connection:
         connection.execute("DROP TRIGGER refuse ON benchmark_data.point_keys")
     retried = processor.run("dead-letter", "retry")
