@@ -34,9 +34,7 @@ def add_to(commands: Commands) -> None:
 
     discard = group.add("discard", "delete tasks for good")
     discard.add_argument("ids", metavar="ID", nargs="+", help="the letters' ids")
-    discard.add_argument(
-        "--reason", default="", help="why; it stands in the audit trail and the log, redacted"
-    )
+    discard.add_argument("--reason", default="", help="why; it stands in the audit trail and the log, redacted")
     add_author(discard)
     add_formats(discard)
     discard.set_defaults(run=_discard)
