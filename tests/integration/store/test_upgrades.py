@@ -182,6 +182,26 @@ def test_records_of_an_earlier_release_say_which_gates_failed(database, monkeypa
             assert "7 compressed" in asyncio.run(check(url)).in_use["hypertable points"]
 
 
+def test_compressed_samples_of_an_earlier_release_stay_as_they_are(database, monkeypatch):
+    sample = "SELECT facet, content, inclusion_probability FROM benchmark.deep_samples"
+    with database() as url:
+        upgrade_to(url, 1, monkeypatch)
+        ask(url, OLD_ROWS)
+        upgrade_to(url, 12, monkeypatch)
+        ask(
+            url,
+            "INSERT INTO benchmark_data.deep_samples"
+            " (id, timestamp, task_id, facet, inclusion_probability, policy, content)"
+            " SELECT id, timestamp, task_id, 'ast', 0.5, 'all', '{\"files\": []}'"
+            " FROM benchmark_data.points RETURNING id",
+        )
+        if asyncio.run(check(url)).tier == "timescaledb":
+            assert ask(url, "SELECT compress_chunk(chunk) FROM show_chunks('benchmark_data.deep_samples') AS chunk")
+        before = ask(url, sample)
+        asyncio.run(migrate(url))
+        assert ask(url, sample) == before != []
+
+
 def test_a_plain_database_that_gains_the_extension_is_converted(timescale_apache):
     with temporary_database(timescale_apache, template="template1") as url:
         asyncio.run(migrate(url, DAILY))
