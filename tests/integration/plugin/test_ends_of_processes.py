@@ -64,9 +64,11 @@ def test_grpc_is_not_touched_in_a_child_of_a_parent_that_has_sent(instrumented, 
     assert all(refused in line for line in lines)
 
 
-def test_a_pool_that_is_closed_and_joined_sends_all(instrumented, http_receiver):
-    receiver = http_receiver()
-    instrumented(*ARBITER, "pool", str(TASKS), **busy_arbiter.TARGETS, **way(receiver, "http/protobuf"))
+@pytest.mark.parametrize("name", ["http/protobuf", "grpc"])
+def test_a_pool_that_is_closed_and_joined_sends_all(instrumented, http_receiver, grpc_receiver, name):
+    """By gRPC too, since the parent has sent nothing."""
+    receiver = grpc_receiver if name == "grpc" else http_receiver()
+    instrumented(*ARBITER, "pool", str(TASKS), **busy_arbiter.TARGETS, **way(receiver, name))
     assert tasks(receiver) == {"child0": TASKS, "child1": TASKS}
 
 
