@@ -13,11 +13,11 @@ from typing import Final, NamedTuple
 
 from collector_processor.assemble.census import Census
 from collector_processor.assemble.closing import Limits, Plan, plan
-from collector_processor.assemble.index import Entry, Lookup, Trace, span_ids
+from collector_processor.assemble.index import Entry, Lookup, Trace, has_lifecycle, has_task, span_ids
 from collector_processor.assemble.shedding import Excess, Shedder
 from collector_processor.assemble.tree import OpenSpan, Owner, Place, owners
 from collector_processor.assemble.whole import plan_whole
-from collector_processor.model.stages import HEADER, Closing, Fragment, FragmentFlag, Known, SealKind, Stored
+from collector_processor.model.stages import HEADER, Closing, Fragment, Known, SealKind, Stored
 
 TICK: Final = 100_000_000
 """Grid of the timers: 0.1 s."""
@@ -110,35 +110,40 @@ class Assembler:
 
     def restore(self, stored: Stored, taken: int) -> None:
         """Index a fragment found at the start; `taken` is the mask of spans that are sealed or gone."""
-        entry = Entry(stored, taken, None)
-        if entry.exhausted:
+        if taken and taken.bit_count() == stored.spans:
             return
         trace = self._traces.get(stored.trace_id)
         if trace is None:
             trace = self._traces[stored.trace_id] = Trace(None)
-        self._append(trace, entry)
-        self._touch(stored, trace)
+        self._append(trace, Entry(stored, taken, None))
+        self._plan(stored.trace_id, trace, stored.arrived + self._limits.grace)
 
     def _append(self, trace: Trace, entry: Entry) -> None:
-        self._census.leave(trace)
+        if trace.entries:
+            if trace.tasks or not has_task(entry.flags):  # it is counted as before
+                trace.append(entry)
+                return
+            self._census.leave(trace)
         trace.append(entry)
         self._census.enter(trace)
 
     def _touch(self, stored: Stored, trace: Trace) -> None:
         if stored.trace_id in self._ready:
             self._stale.add(stored.trace_id)
-        limits = self._limits
-        foreign = not stored.flags & (FragmentFlag.TASK | FragmentFlag.LIFECYCLE)
-        known = trace.known
-        alone = foreign and len(trace.entries) == 1 and known is not None and not known.closed
-        wait = min(limits.foreign_timeout, limits.max_task_age) if alone else limits.grace
+        limits, known, wait = self._limits, trace.known, self._limits.grace
+        if len(trace.entries) == 1 and known is not None and not known.closed and not has_lifecycle(stored.flags):
+            wait = min(limits.foreign_timeout, limits.max_task_age)
         self._plan(stored.trace_id, trace, stored.arrived + wait)
 
     def _plan(self, trace_id: bytes, trace: Trace, when: int) -> None:
         tick = max(-(-max(when, self._not_before) // TICK), self._clock + 1)
         if not trace.due or tick < trace.due:
             trace.due = tick
-            self._timers.setdefault(tick, []).append(trace_id)
+            planned = self._timers.get(tick)
+            if planned is None:
+                self._timers[tick] = [trace_id]
+            else:
+                planned.append(trace_id)
 
     # -- Closing ---------------------------------------------------------------------------------------------
 

@@ -23,17 +23,16 @@ class Census:
 
     def enter(self, trace: Trace) -> None:
         """A trace's fragments are those of now."""
-        self._count(trace, 1)
+        if trace.entries:
+            self.with_task += trace.tasks > 0
+            self._arrivals[trace.entries[0].arrived // SECOND] += 1
 
     def leave(self, trace: Trace) -> None:
         """A trace's fragments are about to change, or it goes."""
-        self._count(trace, -1)
-
-    def _count(self, trace: Trace, by: int) -> None:
         if trace.entries:
-            self.with_task += by * bool(trace.tasks)
+            self.with_task -= trace.tasks > 0
             second = trace.entries[0].arrived // SECOND
-            self._arrivals[second] += by
+            self._arrivals[second] -= 1
             if not self._arrivals[second]:
                 del self._arrivals[second]
 

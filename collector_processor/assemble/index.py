@@ -16,6 +16,10 @@ from collector_processor.errors import DamagedEntryError
 from collector_processor.model.stages import HEADER, Fragment, FragmentFlag, Known, Role, Stored
 
 ROLES: Final = tuple(Role)
+_FLAGS: Final = [FragmentFlag(bits) for bits in range(2 ** len(FragmentFlag))]
+_TASK: Final = tuple(bool(flags & FragmentFlag.TASK) for flags in _FLAGS)
+_LIFECYCLE: Final = tuple(bool(flags & (FragmentFlag.TASK | FragmentFlag.LIFECYCLE)) for flags in _FLAGS)
+"""By a fragment's flags: an operator of theirs takes a microsecond, and a start asks for a million fragments."""
 MANY: Final = 256
 """Spans of one trace from which on a set of their ids is kept: looking through fragments gets slow."""
 
@@ -146,4 +150,9 @@ def span_ids(fragment: Fragment) -> list[bytes]:
 
 def has_task(flags: FragmentFlag) -> bool:
     """Whether a task span is inside."""
-    return bool(flags & FragmentFlag.TASK)
+    return _TASK[flags]
+
+
+def has_lifecycle(flags: FragmentFlag) -> bool:
+    """Whether a lifecycle span is inside, a task's or another one."""
+    return _LIFECYCLE[flags]

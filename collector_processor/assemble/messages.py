@@ -4,7 +4,8 @@
 and skips the rest. A request of log records has the same numbers on the wire, so `RawTraces` reads it too, and
 `HeaderLogs` goes by the same names. Everything textual is declared as `bytes`: one invalid UTF-8 string would
 otherwise refuse a whole request. Resource, scope and schema URL are `repeated`, because a sender may write such a
-field in parts: protobuf merges them, and repeating them as they came keeps that.
+field in parts: protobuf merges them, and repeating them as they came keeps that. `KnownSpan` declares every field of
+a span, so that what it doesn't know is none, or has a wrong wire type.
 """
 
 from __future__ import annotations

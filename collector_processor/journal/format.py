@@ -40,6 +40,7 @@ from collector_processor.model.stages import (
     RawPart,
     SealedTask,
     SealKind,
+    Stored,
 )
 
 VERSION: Final = 3
@@ -216,6 +217,12 @@ def parse_fragment_key(key: bytes) -> FragmentKey:
         return FragmentKey(sequence, part, trace_id, _FLAGS[flags], spans, arrived)
     except (struct.error, IndexError):
         raise DamagedEntryError(f"the key {key.hex()} of a journal entry is damaged") from None
+
+
+def stored_of(key: bytes) -> Stored | None:
+    """The fragment that a key of `spans` stands for; None for all of its parts but the first."""
+    sequence, part, trace_id, flags, spans, arrived = _KEY.unpack_from(key)
+    return None if part else Stored(sequence, trace_id, _FLAGS[flags], spans, arrived)
 
 
 def epoch_of(key: bytes) -> int:

@@ -21,6 +21,7 @@ from collector_processor.journal.format import (
     fragment_key,
     parse_fragment_key,
     split_value,
+    stored_of,
 )
 from collector_processor.journal.reader import decode_batch, live_bytes, read_fragment, rows_of
 from collector_processor.journal.rows import EncryptedRows
@@ -142,10 +143,9 @@ class Transaction:
         }
         with self._txn.cursor(db=self._dbs["spans"]) as cursor:
             for stored_key in cursor.iternext(keys=True, values=False):
-                key = parse_fragment_key(stored_key)
-                if key.part == 0:
-                    stored = Stored(key.sequence, key.trace_id, key.flags, key.spans, key.arrived)
-                    yield stored, taken.get(key.sequence, 0)
+                stored = stored_of(stored_key)
+                if stored is not None:
+                    yield stored, taken.get(stored.sequence, 0)
 
     # -- Sealing ---------------------------------------------------------------------------------------------
 
