@@ -199,10 +199,12 @@ class Assembler:
             self._look_at(trace_id, self._traces[trace_id], now, lookup)
         return [closing for decided in self._ready.values() for closing in decided.closings]
 
-    def flush(self, now: int, lookup: Lookup) -> list[Closing]:
-        """Close every task whose span has come, and hand on what can have none, without waiting for late spans."""
-        for trace_id, trace in self._traces.items():
-            self._look_at(trace_id, trace, now, lookup, flush=True)
+    def flush(self, now: int, lookup: Lookup, trace_ids: Iterable[bytes]) -> list[Closing]:
+        """Close every task of these traces whose span has come, and hand on what can have none, before late spans."""
+        for trace_id in trace_ids:
+            trace = self._traces.get(trace_id)
+            if trace is not None:
+                self._look_at(trace_id, trace, now, lookup, flush=True)
         return self.take(now, lookup, force=True)
 
     def carried_out(self, closings: Sequence[Closing], now: int) -> None:

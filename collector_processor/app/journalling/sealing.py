@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from typing import Final, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
@@ -29,6 +30,8 @@ MAX_BATCH_BYTES: Final = 64 << 20
 """A batch is what a worker holds in memory at once; a single task may be larger."""
 MAX_DEPARTING_BYTES: Final = 8 << 20
 """Foreign spans that one commit reads before it drops them: the journal's own work comes first."""
+FLUSHED_AT_ONCE: Final = 2000
+"""Traces that one commit of a flush closes: requests wait meanwhile, and plans of them all would fill the memory."""
 EXPIRE_EVERY: Final = 10 * SECOND
 HOLD: Final = 60 * SECOND
 """Tasks of a halted source are looked at again after this, or when it is resumed."""
@@ -98,7 +101,15 @@ class Sealing:
 
     async def all(self) -> int:
         """Close and seal every task whose span has come. Returns the number of tasks sealed."""
-        return await self._seal(lambda transaction: self._assembler.flush(self._clock(), transaction))
+        traces = await self._run(lambda _: self._assembler.traces())
+        sealed = 0
+        for start in range(0, len(traces), FLUSHED_AT_ONCE):
+            some = traces[start : start + FLUSHED_AT_ONCE]
+            sealed += await self._seal(partial(self._flushed, some))
+        return sealed
+
+    def _flushed(self, traces: Sequence[bytes], transaction: Transaction) -> list[Closing]:
+        return self._assembler.flush(self._clock(), transaction, traces)
 
     def _due(self, transaction: Transaction) -> list[Closing]:
         now = self._clock()

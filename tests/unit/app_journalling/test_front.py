@@ -10,6 +10,7 @@ import pytest
 from support.running_front import RunningFront
 from support.spans import Piece
 
+from collector_processor.app.journalling import sealing
 from collector_processor.app.journalling.sealing import (
     MAX_BATCH_BYTES,
     MAX_BATCH_SPANS,
@@ -52,6 +53,18 @@ def running(tmp_path: Path) -> Iterator[RunningFront]:
 
 def task(number: int, parent: int = 99) -> Piece:
     return Piece(1, number, parent, "task")
+
+
+# -- Flush -----------------------------------------------------------------------------------------
+
+
+def test_a_flush_seals_all_there_is_a_share_of_it_in_each_commit(running: RunningFront, monkeypatch) -> None:
+    monkeypatch.setattr(sealing, "FLUSHED_AT_ONCE", 2)
+    running.send(*(Piece(trace, 1, 0, "task") for trace in range(1, 6)))
+    assert running.run(running.front.flush()) == 5
+    assert [batch.tasks for batch in running.waiting] == [2, 2, 1]
+    assert running.run(running.front.flush()) == 0
+    running.assert_balanced()
 
 
 # -- Analyses --------------------------------------------------------------------------------------

@@ -67,7 +67,8 @@ class Bench:
         """What is decided at that time; it is carried out at once."""
         now = START + int(seconds * SECOND)
         self.assembler.look(now, self)
-        closings = self.assembler.flush(now, self) if flush else self.assembler.take(now, self)
+        everything = self.assembler.traces()
+        closings = self.assembler.flush(now, self, everything) if flush else self.assembler.take(now, self)
         for closing in closings:
             sealed = closing.sealed
             if sealed is not None and sealed.kind is not SealKind.ORPHAN:
