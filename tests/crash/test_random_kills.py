@@ -14,7 +14,7 @@ from support.accounts import Watcher, assert_accounted, settled
 from support.killing import Killer
 from support.steady_load import Load
 
-KILLS = int(os.environ.get("KILLS", "18"))
+KILLS = int(os.environ.get("KILLS", "12"))
 SEED = int(os.environ.get("SEED", "7"))
 ROUND = 50
 
