@@ -102,7 +102,7 @@ def test_flush_with_nothing_to_do(processor: Running) -> None:
     ("path", "words"), [("healthz", '"ok"'), ("readyz", '"ready":true'), ("metrics", "journal_bytes")]
 )
 def test_the_admin_address(processor: Running, path: str, words: str) -> None:
-    with urllib.request.urlopen(f"http://{processor.ready['admin']}/{path}", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://{processor.ready['admin']}/{path}", timeout=60) as answer:
         assert words in answer.read().decode()
 
 

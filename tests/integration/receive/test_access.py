@@ -50,7 +50,8 @@ def doors(loop, memory_intake) -> Callable[..., Any]:
 
     @contextmanager
     def opened(access: Access, limits: Limits | None = None) -> Iterator[Doors]:
-        intake, admission, limits = memory_intake(), Admission(4_000_000), limits or Limits(2_000_000, body_timeout=1.0)
+        intake, admission = memory_intake(), Admission(4_000_000)
+        limits = limits or Limits(2_000_000, body_timeout=30.0)
         http = loop.call(lambda: HttpReceiver(intake, admission, limits, "OTLP_HTTP", access))
         grpc_ = loop.call(lambda: GrpcReceiver(intake, admission, limits, "OTLP_GRPC", access))
         try:
@@ -76,19 +77,22 @@ def spans():
 
 @pytest.fixture(params=["http", "grpc"])
 def send(request, spans, monkeypatch) -> Callable[..., bool]:
-    """Send a span by a new exporter that is configured by `OTEL_EXPORTER_OTLP_…`; whether it was taken."""
+    """Send a span by a new exporter that is configured by `OTEL_EXPORTER_OTLP_…`; whether it was taken.
+
+    For so many `seconds` a refusal is tried again, so those that are to be refused get one.
+    """
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)  # with them `requests` forgets what it was told
 
-    def attempt(doors: Doors, scheme: str = "https", **variables: Any) -> bool:
+    def attempt(doors: Doors, scheme: str = "https", seconds: float = 30, **variables: Any) -> bool:
         with monkeypatch.context() as environment:
             for name, value in variables.items():
                 environment.setenv(f"OTEL_EXPORTER_OTLP_{name}", str(value))
             exporter: HttpExporter | GrpcExporter
             if request.param == "http":
-                exporter = HttpExporter(f"{scheme}://{doors.http}/v1/traces", timeout=1)
+                exporter = HttpExporter(f"{scheme}://{doors.http}/v1/traces", timeout=seconds)
             else:
-                exporter = GrpcExporter(f"{scheme}://{doors.grpc}", timeout=1)
+                exporter = GrpcExporter(f"{scheme}://{doors.grpc}", timeout=seconds)
         try:
             return exporter.export(spans) is SpanExportResult.SUCCESS
         finally:
@@ -141,8 +145,8 @@ def test_spans_come_over_tls(doors, send, pki):
 
 def test_a_server_that_is_not_trusted_gets_nothing_and_neither_does_clear_text(doors, send, pki, strangers):
     with doors(tls(pki)) as ours:
-        assert not send(ours, CERTIFICATE=strangers.file)
-        assert not send(ours, scheme="http")
+        assert not send(ours, seconds=1, CERTIFICATE=strangers.file)
+        assert not send(ours, seconds=1, scheme="http")
         assert ours.intake.requests == 0
 
 
@@ -153,7 +157,7 @@ def test_a_client_needs_a_certificate_of_an_authority_that_we_know(doors, send, 
             if authority:
                 chain, key = authority.write("client", "arbiter@example.org")
                 shown = {"CLIENT_CERTIFICATE": chain, "CLIENT_KEY": key}
-            assert send(ours, CERTIFICATE=pki.file, **shown) is taken
+            assert send(ours, seconds=30 if taken else 1, CERTIFICATE=pki.file, **shown) is taken
         assert ours.intake.requests == 1
 
 
@@ -162,7 +166,7 @@ def test_a_rotated_certificate_is_shown_to_the_next_connection(doors, send, pki,
         assert send(ours, CERTIFICATE=pki.file)
         strangers.write("server", "127.0.0.1")  # the same files, of another authority
         assert send(ours, CERTIFICATE=strangers.file)
-        assert not send(ours, CERTIFICATE=pki.file)
+        assert not send(ours, seconds=1, CERTIFICATE=pki.file)
 
 
 def test_a_rotated_authority_of_clients_is_asked_from_the_next_connection_on(doors, send, pki, strangers, tmp_path):
@@ -172,7 +176,7 @@ def test_a_rotated_authority_of_clients_is_asked_from_the_next_connection_on(doo
         for taken in (old, new):
             refused = new if taken is old else old
             assert send(ours, CERTIFICATE=pki.file, CLIENT_CERTIFICATE=taken[0], CLIENT_KEY=taken[1])
-            assert not send(ours, CERTIFICATE=pki.file, CLIENT_CERTIFICATE=refused[0], CLIENT_KEY=refused[1])
+            assert not send(ours, seconds=1, CERTIFICATE=pki.file, CLIENT_CERTIFICATE=refused[0], CLIENT_KEY=refused[1])
             strangers.authority.cert_pem.write_to_path(clients.file)
 
 
@@ -234,7 +238,7 @@ def test_who_names_a_token_may_send(doors, send, tokens):
         assert send(ours, scheme="http", HEADERS=header(FIRST))
         assert send(ours, scheme="http", HEADERS=header(SECOND, "bearer"))
         for wrong in (header(FIRST[:-1]), header(FIRST + "x"), header(FIRST, "Basic"), header("%23"), "x=y"):
-            assert not send(ours, scheme="http", HEADERS=wrong)
+            assert not send(ours, seconds=1, scheme="http", HEADERS=wrong)
         assert ours.intake.requests == 2
 
 
@@ -244,7 +248,7 @@ def test_tokens_are_rotated_while_it_runs(doors, send, tokens):
         tokens.write_text(f"{SECOND}\nthe-third-token-of-all\n")
         assert send(ours, scheme="http", HEADERS=header(SECOND))
         assert send(ours, scheme="http", HEADERS=header("the-third-token-of-all"))
-        assert not send(ours, scheme="http", HEADERS=header(FIRST))
+        assert not send(ours, seconds=1, scheme="http", HEADERS=header(FIRST))
         tokens.unlink()
         assert send(ours, scheme="http", HEADERS=header(SECOND)), "a file that is gone revokes nothing"
 
@@ -255,8 +259,8 @@ def test_both_tls_and_a_token_where_both_are_configured(doors, send, pki, tokens
     shown = {"CERTIFICATE": pki.file, "CLIENT_CERTIFICATE": chain, "CLIENT_KEY": key}
     with doors(access) as ours:
         assert send(ours, **shown, HEADERS=header(FIRST))
-        assert not send(ours, **shown)
-        assert not send(ours, CERTIFICATE=pki.file, HEADERS=header(FIRST))
+        assert not send(ours, seconds=1, **shown)
+        assert not send(ours, seconds=1, CERTIFICATE=pki.file, HEADERS=header(FIRST))
         assert ours.intake.requests == 1
 
 
@@ -360,7 +364,7 @@ def test_an_old_http_connection_ends_with_its_next_answer(doors, monkeypatch):
 def test_an_old_grpc_connection_is_replaced_without_a_loss(doors, monkeypatch, spans):
     monkeypatch.setattr(otlp_grpc, "MAX_CONNECTION_AGE", 0.05)
     with doors(Access()) as ours:
-        exporter = GrpcExporter(f"http://{ours.grpc}", timeout=5)
+        exporter = GrpcExporter(f"http://{ours.grpc}", timeout=30)
         for _ in range(4):
             assert exporter.export(spans) is SpanExportResult.SUCCESS
             time.sleep(0.05)
