@@ -1,4 +1,4 @@
-"""A processor whose database is on a server of the test's own, which may be treated badly."""
+"""A processor whose database is on a server of the module's own, which may be treated badly."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.postgres import reachable_folder, throwaway_hold
+from support.postgres import reachable_folder, temporary_database, throwaway_hold
 from support.processor import Processor
 
 from collector_processor.store.embedded import EmbeddedServer
@@ -15,23 +15,32 @@ IMPATIENT = {
     "GRACE": "100ms",
     "STORE_PAUSE": "100ms",
     "DATABASE_TIMEOUT": "1s",
+    "DRAIN_TIMEOUT": "1s",
     "JOURNAL_MAX_BYTES": "1MiB",
     "FALLBACK_AT": "0.02",
 }
 """Everything that takes minutes in earnest takes a second, and a journal with a few tasks is filling."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def own_folder() -> Iterator[Path]:
-    """Where the test's own server keeps its cluster."""
+    """Where the module's own server keeps its cluster."""
     with reachable_folder() as folder:
         yield folder / "postgres"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def own_server(own_folder: Path) -> Iterator[EmbeddedServer]:
+    """What is done to it is undone by each test."""
     with throwaway_hold(own_folder) as server:
         yield server
+
+
+@pytest.fixture
+def own_url(own_server: EmbeddedServer) -> Iterator[str]:
+    """An empty database of the test's own there."""
+    with temporary_database(own_server) as url:
+        yield url
 
 
 @pytest.fixture

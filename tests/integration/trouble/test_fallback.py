@@ -56,7 +56,7 @@ def fill(processor: Processor, proxy: Proxy) -> list[Own]:
     return sent
 
 
-def assert_stored(processor: Processor, proxy: Proxy, url: str, sent: list[Own]) -> None:
+def assert_stored(processor: Processor, url: str, sent: list[Own], *, erased: int = 0) -> None:
     """Every task is in one record with all of its spans, and all books balance."""
     processor.wait_for(lambda status: not (status.fallback.batches or status.place.sealed_batches))
     processor.settle()
@@ -69,10 +69,11 @@ def assert_stored(processor: Processor, proxy: Proxy, url: str, sent: list[Own])
         assert row["record"]["revision"] == 1
     processor.assert_balanced()
     terms = processor.terms()
-    assert terms["received"] == terms["handed_over"] == sum(len(mine.spans) for mine in sent)
+    assert terms["handed_over"] == sum(len(mine.spans) for mine in sent)
+    assert (terms["erased"], terms["received"]) == (erased, terms["handed_over"] + erased)
 
 
-def test_tasks_wait_in_files_and_come_back_by_themselves(running, proxy, postgres_url):
+def test_tasks_wait_in_files_until_the_database_is_back_but_for_what_is_erased(running, proxy, postgres_url):
     sent = fill(running, proxy)
     status = running.status()
     assert status.health.state == "degraded"
@@ -85,13 +86,31 @@ def test_tasks_wait_in_files_and_come_back_by_themselves(running, proxy, postgre
     folder = running.data_dir / "fallback"
     (file,) = folder.iterdir()
     assert (folder.stat().st_mode & 0o777, file.stat().st_mode & 0o777) == (0o700, 0o600)
-    lines = file.read_bytes().splitlines()
-    assert len(lines) == status.fallback.tasks
-    assert {json.loads(line)["line"]["kind"] for line in lines} == {"task"}
+    there = [json.loads(line)["line"] for line in file.read_bytes().splitlines()]
+    assert len(there) == status.fallback.tasks
+    assert {line["kind"] for line in there} == {"task"}
     assert PERSON.encode() not in file.read_bytes()
 
+    away = running.run("fallback", "import")
+    assert away.returncode == 1
+    assert "batches wait still: PostgreSQL" in away.stderr
+    shown = json.loads(running.run("fallback", "status", "--json").stdout)
+    assert shown["batches"] == running.status().fallback.batches
+
+    gone = there[0]["facts"]["task"]["taskId"]
+    dry = running.ask("withdraw", kind="task", value=gone, dry=True)
+    assert dry[0] == {"fallback_lines": 1, "fallback_spans": 5}
+    withdrawn = running.ask("withdraw", kind="task", value=gone, dry=False)
+    assert withdrawn[0] == dry[0]
+    assert [len(key) for key in withdrawn[1]] == [2]
+    assert f'"{gone}"'.encode() not in file.read_bytes()
+    assert len([line for line in file.read_bytes().splitlines() if line.strip()]) == len(there) - 1
+
     proxy.refuse(False)
-    assert_stored(running, proxy, postgres_url, sent)
+    imported = running.run("fallback", "import", "--json")
+    assert imported.returncode == 0, imported.stderr
+    assert json.loads(imported.stdout)["batches"] == 0
+    assert_stored(running, postgres_url, [mine for mine in sent if mine.task_id != gone], erased=5)
     assert list(folder.iterdir()) == []
 
 
@@ -138,21 +157,8 @@ def test_kills_between_lose_nothing_and_store_nothing_twice(make, proxy, postgre
     processor.wait_for(lambda status: status.fallback.imported)
     processor.kill()
     processor.start()
-    assert_stored(processor, proxy, postgres_url, sent)
+    assert_stored(processor, postgres_url, sent)
     processor.stop()
-
-
-def test_the_command_imports_and_tells_how_far_it_is(running, proxy):
-    fill(running, proxy)
-    away = running.run("fallback", "import")
-    assert away.returncode == 1
-    assert "batches wait still: PostgreSQL" in away.stderr
-    shown = json.loads(running.run("fallback", "status", "--json").stdout)
-    assert shown["batches"] == running.status().fallback.batches
-    proxy.refuse(False)
-    imported = running.run("fallback", "import", "--json")
-    assert imported.returncode == 0, imported.stderr
-    assert json.loads(imported.stdout)["batches"] == 0
 
 
 def test_the_command_imports_without_a_processor(make, proxy, postgres_url):
@@ -172,7 +178,7 @@ def test_the_command_imports_without_a_processor(make, proxy, postgres_url):
     stored = select(postgres_url, "SELECT count(*) AS tasks FROM data_points")
     assert stored == [{"tasks": shown["tasks"]}]
     processor.start()
-    assert_stored(processor, proxy, postgres_url, sent)
+    assert_stored(processor, postgres_url, sent)
     processor.stop()
 
 
@@ -212,7 +218,7 @@ def test_a_full_fallback_leaves_batches_in_the_journal(make, proxy, postgres_url
         status = processor.wait_for(lambda status: not status.place.open_tasks)
         assert status.place.sealed_batches
         proxy.refuse(False)
-        assert_stored(processor, proxy, postgres_url, sent)
+        assert_stored(processor, postgres_url, sent)
 
 
 def test_without_a_database_from_the_start_tasks_go_there_too(make, proxy, postgres_url):
@@ -222,27 +228,5 @@ def test_without_a_database_from_the_start_tasks_go_there_too(make, proxy, postg
     sent = send(processor, range(12))
     processor.wait_for(lambda status: status.fallback.batches)
     proxy.refuse(False)
-    assert_stored(processor, proxy, postgres_url, sent)
+    assert_stored(processor, postgres_url, sent)
     processor.stop()
-
-
-def test_what_is_erased_is_overwritten_and_does_not_come_back(running, proxy, postgres_url):
-    sent = fill(running, proxy)
-    (file,) = (running.data_dir / "fallback").iterdir()
-    there = [json.loads(line)["line"]["facts"]["task"]["taskId"] for line in file.read_bytes().splitlines()]
-    dry = running.ask("withdraw", kind="task", value=there[0], dry=True)
-    assert dry[0] == {"fallback_lines": 1, "fallback_spans": 5}
-    withdrawn = running.ask("withdraw", kind="task", value=there[0], dry=False)
-    assert withdrawn[0] == dry[0]
-    assert [len(key) for key in withdrawn[1]] == [2]
-    assert f'"{there[0]}"'.encode() not in file.read_bytes()
-    left = [json.loads(line) for line in file.read_bytes().splitlines() if line.strip()]
-    assert len(left) == len(there) - 1
-    proxy.refuse(False)
-    running.wait_for(lambda status: not (status.fallback.batches or status.place.sealed_batches))
-    running.settle()
-    running.database_url = postgres_url
-    stored = {row["task_id"] for row in running.rows("SELECT task_id FROM data_points")}
-    assert stored == {mine.task_id for mine in sent} - {there[0]}
-    running.assert_balanced()
-    assert running.terms()["erased"] == 5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +18,8 @@ from support.lifecycle import evaluation, execution, route, task, tool_call
 from support.postgres import reachable_folder, throwaway_hold
 from support.processor import Own, Processor, own, wait_until
 from support.proxy import Proxy
+
+from collector_processor.store.embedded import EmbeddedServer
 
 NO_FALLBACK = {"FALLBACK_AT": "1", "SERVICE_SHARE": "1"}
 
@@ -54,9 +57,9 @@ def wait_for_reason(processor: Processor, *words: str) -> None:
     processor.wait_for(lambda status: all(word in "; ".join(status.health.reasons) for word in words))
 
 
-def test_a_stopped_server_is_given_up_and_waited_for(make, own_server, own_folder):
+def test_a_stopped_server_is_given_up_and_waited_for(make, own_url, own_folder):
     """It keeps its connections open and says nothing."""
-    with make(own_server.url, **NO_FALLBACK) as processor:
+    with make(own_url, **NO_FALLBACK) as processor:
         sent = send(processor)
         assert_stored(processor, sent)
         stopped = server_processes(own_folder)
@@ -76,33 +79,42 @@ def with_pid(process: psutil.Process, number: signal.Signals) -> None:
         process.send_signal(number)
 
 
-def test_a_server_that_only_reads_is_waited_for(make, own_server):
-    with make(own_server.url, **NO_FALLBACK) as processor:
+def test_a_server_that_only_reads_is_waited_for(make, own_server, own_url):
+    with make(own_url, **NO_FALLBACK) as processor:
         with psycopg.connect(own_server.superuser_url, autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET default_transaction_read_only = on")
             connection.execute("SELECT pg_reload_conf()")
-            sent = send(processor)
-            wait_for_reason(processor, "database: down since", "read-only transaction (25006)")
-            connection.execute("SET transaction_read_only = off")
-            connection.execute("ALTER SYSTEM RESET default_transaction_read_only")
-            connection.execute("SELECT pg_reload_conf()")
+            try:
+                sent = send(processor)
+                wait_for_reason(processor, "database: down since", "read-only transaction (25006)")
+            finally:
+                connection.execute("SET transaction_read_only = off")
+                connection.execute("ALTER SYSTEM RESET default_transaction_read_only")
+                connection.execute("SELECT pg_reload_conf()")
         assert_stored(processor, sent)
 
 
-def test_a_server_that_was_killed_is_waited_for(make, own_folder):
-    server = throwaway_hold(own_folder)
+@pytest.fixture
+def spare_folder() -> Iterator[Path]:
+    """Of a cluster whose server is killed."""
+    with reachable_folder() as folder:
+        yield folder / "postgres"
+
+
+def test_a_server_that_was_killed_is_waited_for(make, spare_folder):
+    server = throwaway_hold(spare_folder)
     server.start()
     processor = make(server.url, **NO_FALLBACK)
     processor.start()
     sent = send(processor)
     assert_stored(processor, sent)
-    for process in server_processes(own_folder):
+    for process in server_processes(spare_folder):
         with_pid(process, signal.SIGKILL)
     sent += send(processor)
     wait_for_reason(processor, "database: down since")
     processor.stop()
     server.stop()
-    with throwaway_hold(own_folder) as again:
+    with throwaway_hold(spare_folder) as again:
         processor.database_url = processor.environment["COLLECTOR_PROCESSOR_DATABASE_URL"] = again.url
         processor.start()
         assert_stored(processor, sent)
@@ -175,26 +187,36 @@ def small_disk(tmp_path: Path):
             subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk_is_waited_for(make, own_server, own_folder, small_disk):
-    with make(own_server.url, **NO_FALLBACK) as processor:
-        (small_disk / "space").mkdir()
-        (small_disk / "space").chmod(0o700)
-        if os.geteuid() == 0:
-            owner = Path(next(iter(server_processes(own_folder))).cwd()).stat()
-            os.chown(small_disk / "space", owner.st_uid, owner.st_gid)
-        with psycopg.connect(own_server.superuser_url, autocommit=True) as connection:
-            connection.execute(f"CREATE TABLESPACE small LOCATION '{small_disk / 'space'}'")
-        with psycopg.connect(
-            urlsplit(own_server.superuser_url)._replace(path="/benchmark").geturl(), autocommit=True
-        ) as owner_of:
-            owner_of.execute("ALTER TABLE benchmark_data.batches SET TABLESPACE small")
-        filler = small_disk / "filler"
+@pytest.fixture
+def space(own_server: EmbeddedServer, own_folder: Path, small_disk: Path, own_url: str) -> Iterator[Path]:
+    """The same, with a tablespace `small` on it."""
+    folder = small_disk / "space"
+    folder.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        account = Path(next(iter(server_processes(own_folder))).cwd()).stat()
+        os.chown(folder, account.st_uid, account.st_gid)
+    database = urlsplit(own_server.superuser_url)._replace(path=urlsplit(own_url).path).geturl()
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(f"CREATE TABLESPACE small LOCATION '{folder}'".encode())
+        yield small_disk
+        connection.execute("ALTER TABLE benchmark_data.batches SET TABLESPACE pg_default")
+        connection.execute("DROP TABLESPACE small")
+
+
+def test_a_full_disk_is_waited_for(make, own_server, own_url, space):
+    with make(own_url, **NO_FALLBACK) as processor:
+        database = urlsplit(own_server.superuser_url)._replace(path=urlsplit(own_url).path).geturl()
+        with psycopg.connect(database, autocommit=True) as connection:
+            connection.execute("ALTER TABLE benchmark_data.batches SET TABLESPACE small")
+        filler = space / "filler"
         descriptor = os.open(filler, os.O_WRONLY | os.O_CREAT)
         with suppress(OSError):
             while os.write(descriptor, bytes(4096)):
                 continue
         os.close(descriptor)
         sent = send(processor, 40)
-        wait_for_reason(processor, "53100")
-        filler.unlink()
+        try:
+            wait_for_reason(processor, "53100")
+        finally:
+            filler.unlink()
         assert_stored(processor, sent)
