@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import psycopg
 import pytest
 from support.lifecycle import execution, task
 from support.poison import LOOPS, WORD, poisoned
-from support.processor import ended, own, wait_until
+from support.processor import Processor, ended, own, wait_until
 
 from collector_processor.model.record import point_id
 
@@ -30,6 +31,10 @@ CREATE TRIGGER refuse BEFORE INSERT ON benchmark_data.point_keys FOR EACH ROW EX
 
 def stored(processor) -> set[str]:
     return {row["task_id"] for row in processor.rows("SELECT task_id FROM data_points")}
+
+
+def has_hung(processor: Processor, times: int) -> bool:
+    return processor.log.count("Timeout (0:00:03") >= times
 
 
 @pytest.fixture
@@ -147,6 +152,8 @@ def test_a_task_whose_worker_never_gets_done_is_buried_too(new_processor, tmp_pa
         assert ended(worker)
         bad = own(task(), execution(attributes={"note": WORD}), task_id="bad")
         processor.send(*bad.spans)
+        for tries in range(1, 4):  # each with patience of its own
+            wait_until(partial(has_hung, processor, tries))
         wait_until(lambda: processor.terms()["dead_lettered"] == 2)
         processor.settle()
         processor.assert_balanced()
