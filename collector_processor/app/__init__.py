@@ -2,6 +2,6 @@
 
 `serve` runs the processor: `listeners` let requests in, `journalling` makes them durable and seals closed tasks,
 `storing` has worker processes convert, guard and store them, `analysing` looks deeply at some, and `forwarding` sends
-traces on. `database` and `upkeep` look after what is stored, and `reporting` says how all of it is. `commands` is what
-a person does, through `control` where a processor runs.
+traces on. `database`, `outage` and `upkeep` look after the store, and `reporting` says how all of it is. `commands` is
+what a person does, through `control` where a processor runs.
 """

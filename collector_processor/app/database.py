@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final, TypeVar
 
-from collector_processor.app.storing.outage import Outage
+from collector_processor.app.outage import Outage
 from collector_processor.config import EMBEDDED, Settings, mask_url
 from collector_processor.errors import BenchmarkError, MigrationError
 from collector_processor.store.embedded import EmbeddedServer

@@ -31,13 +31,13 @@ from collector_processor.app.journalling.halts import Halts
 from collector_processor.app.journalling.sealing import Waiting
 from collector_processor.app.listeners import Listeners, raise_file_limit
 from collector_processor.app.memory import collect_seldom
+from collector_processor.app.outage import Outage
 from collector_processor.app.privacy import privacy_keys
 from collector_processor.app.protocol import BeginForwarding
 from collector_processor.app.reporting.monitor import Monitor
 from collector_processor.app.storing.begin import beginner
 from collector_processor.app.storing.desk import BatchDesk
 from collector_processor.app.storing.fallback import Fallback
-from collector_processor.app.storing.outage import Outage
 from collector_processor.app.storing.pool import WorkerPool
 from collector_processor.app.upkeep import Upkeep
 from collector_processor.config import EMBEDDED, PREFIX, Settings

@@ -19,9 +19,9 @@ from collector_processor.app.commands.access import opened
 from collector_processor.app.control import Handler, ask
 from collector_processor.app.journalling.front import Front
 from collector_processor.app.journalling.sealing import SECOND, Waiting
+from collector_processor.app.outage import Outage
 from collector_processor.app.policies import state_of
 from collector_processor.app.storing.fallback import Fallback
-from collector_processor.app.storing.outage import Outage
 from collector_processor.config import Settings
 from collector_processor.errors import ControlError, NotRunningError
 from collector_processor.journal import letters

@@ -18,9 +18,9 @@ from collector_processor.app.control import ask
 from collector_processor.app.journalling.front import Front
 from collector_processor.app.journalling.subject import Subject
 from collector_processor.app.journalling.withdrawal import Withdrawn
+from collector_processor.app.outage import Outage
 from collector_processor.app.privacy import keyring_of, privacy_keys, written_reason
 from collector_processor.app.storing.fallback import Fallback
-from collector_processor.app.storing.outage import Outage
 from collector_processor.config import PREFIX, Settings
 from collector_processor.errors import ConfigError, NotRunningError
 from collector_processor.guard.privacy import Category, Detector, Person

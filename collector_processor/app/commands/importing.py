@@ -14,11 +14,11 @@ from typing import Final
 from collector_processor.app.control import ask
 from collector_processor.app.database import DatabaseKeeper
 from collector_processor.app.journalling.front import Front
+from collector_processor.app.outage import Outage
 from collector_processor.app.privacy import privacy_keys
 from collector_processor.app.storing.begin import beginner
 from collector_processor.app.storing.desk import BatchDesk
 from collector_processor.app.storing.fallback import Fallback, Figures
-from collector_processor.app.storing.outage import Outage
 from collector_processor.app.storing.pool import WorkerPool
 from collector_processor.config import Settings
 from collector_processor.errors import NotRunningError

@@ -19,9 +19,9 @@ from collector_processor.app.journalling.halts import Halts
 from collector_processor.app.journalling.room import FOR_ALL
 from collector_processor.app.journalling.shares import NEARLY
 from collector_processor.app.listeners import Listeners
+from collector_processor.app.outage import Outage
 from collector_processor.app.reporting.admin import Health, State
 from collector_processor.app.storing.fallback import Fallback
-from collector_processor.app.storing.outage import Outage
 from collector_processor.app.storing.pool import WorkerPool
 from collector_processor.app.upkeep import Upkeep
 from collector_processor.config import Settings

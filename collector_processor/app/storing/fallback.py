@@ -18,8 +18,8 @@ from uuid import UUID
 
 from collector_processor.app.journalling.front import Front
 from collector_processor.app.journalling.sealing import SECOND
+from collector_processor.app.outage import Outage
 from collector_processor.app.protocol import Import, Imported, Prepared
-from collector_processor.app.storing.outage import Outage
 from collector_processor.config import Settings
 from collector_processor.errors import DeadLettersFullError, FallbackError, FallbackFullError
 from collector_processor.fallback import Block, Folder, Line, converted_of, decode

@@ -18,6 +18,7 @@ from uuid import UUID
 import msgspec
 
 from collector_processor.app.journalling.sealing import Waiting
+from collector_processor.app.outage import Outage
 from collector_processor.app.protocol import (
     Apply,
     Begin,
@@ -34,7 +35,6 @@ from collector_processor.app.protocol import (
     Up,
 )
 from collector_processor.app.storing.fallback import Fallback
-from collector_processor.app.storing.outage import Outage
 from collector_processor.app.storing.process import EndedError, StartError, WorkerProcess, started
 from collector_processor.app.storing.suspects import Sentence, Suspects
 from collector_processor.errors import DeadLettersFullError, Trouble, told

@@ -12,8 +12,8 @@ from support.spans import Piece
 
 from collector_processor.app.commands.dead_letters import DeadLetters, Letter
 from collector_processor.app.journalling.sealing import Waiting
+from collector_processor.app.outage import Outage
 from collector_processor.app.storing.fallback import Fallback
-from collector_processor.app.storing.outage import Outage
 from collector_processor.app.storing.pipeline import Pipeline
 from collector_processor.convert import FoldSettings
 from collector_processor.errors import ControlError, DeadLettersFullError

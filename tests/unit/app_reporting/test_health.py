@@ -11,10 +11,10 @@ from uuid import UUID
 
 import pytest
 
+from collector_processor.app.outage import Outage
 from collector_processor.app.reporting.admin import State
 from collector_processor.app.reporting.health import CONDITIONS, LAG_SECONDS, Lately, Seen, Watched, judge
 from collector_processor.app.storing.fallback import Figures
-from collector_processor.app.storing.outage import Outage
 from collector_processor.config import Settings
 from collector_processor.journal.format import Counters
 from collector_processor.store.halts import Halt

@@ -15,11 +15,11 @@ from support.spans import Piece
 
 from collector_processor.app.commands.erasing import Kind, subject_of
 from collector_processor.app.commands.stored_names import line_matcher
+from collector_processor.app.outage import Outage
 from collector_processor.app.privacy import privacy_keys, protector_of
 from collector_processor.app.protocol import Import, Prepared
 from collector_processor.app.storing.fallback import Fallback
 from collector_processor.app.storing.fallback_work import as_lines, batch_of, outcome, recover
-from collector_processor.app.storing.outage import Outage
 from collector_processor.app.storing.pipeline import Pipeline
 from collector_processor.convert import FoldSettings
 from collector_processor.fallback import Line, decode, task_ids_of

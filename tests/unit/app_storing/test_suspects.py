@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from collector_processor.app.storing.outage import JITTER, Outage
+from collector_processor.app.outage import JITTER, Outage
 from collector_processor.app.storing.suspects import TRIES, Sentence, Suspects
 
 
