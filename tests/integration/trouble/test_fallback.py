@@ -15,12 +15,13 @@ from support.proxy import Proxy
 from collector_processor.app.policies import state_of
 from collector_processor.journal.commit import GroupCommit
 from collector_processor.journal.environment import Environment
+from otel_benchmark import attributes as a
 
 PERSON = "ada.lovelace@example.com"
 
 
 def whole(number: int) -> Own:
-    note = execution(attributes={"gen_ai.agent.description": f"ask {PERSON}", "padding": "x" * 2000})
+    note = execution(attributes={a.EXECUTION_FAILURE_REASON: f"ask {PERSON}", "padding": "x" * 2000})
     return own(task(), route(), note, tool_call(), evaluation(), task_id=f"task-{number}")
 
 
@@ -90,6 +91,7 @@ def test_tasks_wait_in_files_until_the_database_is_back_but_for_what_is_erased(r
     assert len(there) == status.fallback.tasks
     assert {line["kind"] for line in there} == {"task"}
     assert PERSON.encode() not in file.read_bytes()
+    assert b"ask <EMAIL:" in file.read_bytes()
 
     away = running.run("fallback", "import")
     assert away.returncode == 1
