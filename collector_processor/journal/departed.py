@@ -14,7 +14,7 @@ from collector_processor.journal.reader import rows_of
 from collector_processor.model.stages import Closing, Known, SealedTask
 
 if TYPE_CHECKING:
-    from collector_processor.journal.environment import Databases, LmdbTransaction
+    from collector_processor.journal.format import Databases, LmdbTransaction
 
 CLOSED_KEPT_NS: Final = 15 * 60 * 10**9
 """How long after its batch is stored a task still claims late and resent spans from the journal's own memory."""

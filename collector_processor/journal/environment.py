@@ -16,7 +16,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
 import lmdb
 import msgspec
@@ -25,10 +25,6 @@ from collector_processor.errors import DamagedEntryError, JournalError, JournalI
 from collector_processor.journal.format import DATABASES, VERSION
 from collector_processor.journal.keys import KeyFolder, check_private, sync_folder
 from collector_processor.journal.reader import read_counters, read_epochs
-
-if TYPE_CHECKING:
-    LmdbTransaction = lmdb.Transaction[bytes]
-    Databases = dict[str, lmdb._Database]  # noqa: SLF001  # the stub's only name for an opened sub-database
 
 _OPTIONS: Final = {"max_dbs": 16, "max_readers": 126, "mode": 0o700, "lib_version": 0}
 _CLEAN: Final = "clean"

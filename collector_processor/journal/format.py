@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -42,6 +42,12 @@ from collector_processor.model.stages import (
     SealKind,
     Stored,
 )
+
+if TYPE_CHECKING:
+    import lmdb
+
+    LmdbTransaction = lmdb.Transaction[bytes]
+    Databases = dict[str, lmdb._Database]  # noqa: SLF001  # the stub's only name for an opened sub-database
 
 VERSION: Final = 3
 PART: Final = 60 * 1024

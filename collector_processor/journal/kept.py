@@ -15,7 +15,7 @@ from collector_processor.model.stages import HEADER, Role, SealedTask, SealKind
 from collector_processor.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from collector_processor.journal.environment import Databases, LmdbTransaction
+    from collector_processor.journal.format import Databases, LmdbTransaction
 
 MAX_UNDECODABLE: Final = 10_000
 UNDECODABLE_SHARE: Final = 20

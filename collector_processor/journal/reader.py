@@ -27,7 +27,7 @@ from collector_processor.model.sampling import SamplingState
 from collector_processor.model.stages import HEADER, FragmentFlag, RawPart, RawTask, Refused, SealedBatch, SealedTask
 
 if TYPE_CHECKING:
-    from collector_processor.journal.environment import Databases, LmdbTransaction
+    from collector_processor.journal.format import Databases, LmdbTransaction
 
 decode_analysis = msgspec.msgpack.Decoder(Analysis).decode
 decode_batch = msgspec.msgpack.Decoder(SealedBatch).decode

@@ -11,7 +11,7 @@ from collector_processor.journal.reader import View
 from collector_processor.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from collector_processor.journal.environment import Databases, LmdbTransaction
+    from collector_processor.journal.format import Databases, LmdbTransaction
 
 MOVED_SHARE: Final = 4
 """What is left of an epoch is moved to the current one when this part of its values is left: moving costs a third

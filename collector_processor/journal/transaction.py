@@ -39,7 +39,7 @@ from collector_processor.model.stages import (
 from collector_processor.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from collector_processor.journal.environment import Databases, LmdbTransaction
+    from collector_processor.journal.format import Databases, LmdbTransaction
 
 log = get_logger(__name__)
 _encode = msgspec.msgpack.Encoder().encode
