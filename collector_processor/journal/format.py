@@ -222,13 +222,23 @@ def parse_fragment_key(key: bytes) -> FragmentKey:
         sequence, part, trace_id, flags, spans, arrived = _KEY.unpack_from(key)
         return FragmentKey(sequence, part, trace_id, _FLAGS[flags], spans, arrived)
     except (struct.error, IndexError):
-        raise DamagedEntryError(f"the key {key.hex()} of a journal entry is damaged") from None
+        raise _damaged(key) from None
 
 
 def stored_of(key: bytes) -> Stored | None:
-    """The fragment that a key of `spans` stands for; None for all of its parts but the first."""
-    sequence, part, trace_id, flags, spans, arrived = _KEY.unpack_from(key)
-    return None if part else Stored(sequence, trace_id, _FLAGS[flags], spans, arrived)
+    """The fragment that a key of `spans` stands for; None for all of its parts but the first.
+
+    Apart from `parse_fragment_key` because a start reads millions. Raises DamagedEntryError.
+    """
+    try:
+        sequence, part, trace_id, flags, spans, arrived = _KEY.unpack_from(key)
+        return None if part else Stored(sequence, trace_id, _FLAGS[flags], spans, arrived)
+    except (struct.error, IndexError):
+        raise _damaged(key) from None
+
+
+def _damaged(key: bytes) -> DamagedEntryError:
+    return DamagedEntryError(f"the key {key.hex()} of a journal entry is damaged")
 
 
 def epoch_of(key: bytes) -> int:
