@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from collector_processor.app.automata import Automata
 from collector_processor.config import PREFIX, Settings
 from collector_processor.config.values import KEYS
 from collector_processor.errors import ConfigError
@@ -57,8 +58,13 @@ def keyring_of(keys: PrivacyKeys | None) -> Keyring | None:
 
 
 def protector_of(tenant_key: bytes | None, keys: PrivacyKeys | None) -> Protector:
-    """What redacts in this process, for one thread; compiling its patterns takes half a second. Raises ConfigError."""
-    return Protector(tenant_key, keyring_of(keys))
+    """What redacts in this process, for one thread. Raises ConfigError."""
+    return Protector(tenant_key, keyring_of(keys), detector)
+
+
+def detector() -> Detector:
+    """What finds personal data and credentials, for one thread; its patterns are compiled once a machine."""
+    return Detector(kept=Automata())
 
 
 def written_reason(settings: Settings, reason: str, *names: str) -> str:
@@ -69,7 +75,7 @@ def written_reason(settings: Settings, reason: str, *names: str) -> str:
     keyring = keyring_of(privacy_keys(settings)) if reason else None
     if keyring is None:
         return reason
-    return Redactor(keyring, Detector()).texts((Text("reason", reason),), None, names).values[0]
+    return Redactor(keyring, detector()).texts((Text("reason", reason),), None, names).values[0]
 
 
 def _make(path: Path) -> None:

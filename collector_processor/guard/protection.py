@@ -7,7 +7,7 @@ replaced or withheld is told by anomalies: the field, the categories and how oft
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -40,11 +40,14 @@ class Protector:
     Args:
         tenant_key: tenants in clear are hashed with it.
         keyring: makes pseudonyms; None passes every text as it is.
+        detector: makes the detector, where one is needed.
     """
 
-    def __init__(self, tenant_key: bytes | None, keyring: Keyring | None) -> None:
+    def __init__(
+        self, tenant_key: bytes | None, keyring: Keyring | None, detector: Callable[[], Detector] = Detector
+    ) -> None:
         self._tenant_key = tenant_key
-        self._redactor = None if keyring is None else Redactor(keyring, Detector(), IDENTIFIERS)
+        self._redactor = None if keyring is None else Redactor(keyring, detector(), IDENTIFIERS)
         self._texts = 0
         self._replaced: Counter[str] = Counter()
         self._withheld: Counter[str] = Counter()

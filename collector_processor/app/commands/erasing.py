@@ -19,11 +19,11 @@ from collector_processor.app.journalling.front import Front
 from collector_processor.app.journalling.subject import Subject
 from collector_processor.app.journalling.withdrawal import Withdrawn
 from collector_processor.app.outage import Outage
-from collector_processor.app.privacy import keyring_of, privacy_keys, written_reason
+from collector_processor.app.privacy import detector, keyring_of, privacy_keys, written_reason
 from collector_processor.app.storing.fallback import Fallback
 from collector_processor.config import PREFIX, Settings
 from collector_processor.errors import ConfigError, NotRunningError
-from collector_processor.guard.privacy import Category, Detector, Person
+from collector_processor.guard.privacy import Category, Person
 from collector_processor.model.stages import PrivacyKeys
 from collector_processor.store.database import Database
 from collector_processor.store.erasure import (
@@ -73,7 +73,7 @@ def subject_of(settings: Settings, kind: Kind, value: str) -> Subject:
     """Whom the journal is to be searched for. Raises ConfigError where its tenant's hash can't be known."""
     if kind is Kind.TENANT:
         return Subject(kind, value, hashes=tenant_hashes(settings, value))
-    return Subject(kind, value, person=Person(value, Detector()) if kind is Kind.USER else None)
+    return Subject(kind, value, person=Person(value, detector()) if kind is Kind.USER else None)
 
 
 def carry_out(settings: Settings, order: Order) -> Done:

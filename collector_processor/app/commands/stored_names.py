@@ -6,11 +6,11 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from collector_processor.app.journalling.subject import Subject
-from collector_processor.app.privacy import keyring_of, privacy_keys
+from collector_processor.app.privacy import detector, keyring_of, privacy_keys
 from collector_processor.config import PREFIX, Settings
 from collector_processor.errors import ConfigError
 from collector_processor.fallback import Line, encode, task_ids_of, tenants_of
-from collector_processor.guard.privacy import TELLING, Detector, Keyring, Redactor, Text
+from collector_processor.guard.privacy import TELLING, Keyring, Redactor, Text
 from collector_processor.guard.tenants import hashed
 from collector_processor.guard.texts import IDENTIFIERS
 from collector_processor.model.stages import PrivacyKeys
@@ -32,9 +32,9 @@ def tenant_hashes(settings: Settings, tenant: str) -> list[str]:
 def task_ids(task_id: str, keys: PrivacyKeys | None) -> list[str]:
     """As it is stored now, as under older keys, and in clear."""
     names: dict[str, None] = {}
-    detector = Detector()
+    finder = detector()
     for key_id, _ in keys or ():
-        redactor = Redactor(Keyring(dict(keys or ()), current=key_id), detector, IDENTIFIERS)
+        redactor = Redactor(Keyring(dict(keys or ()), current=key_id), finder, IDENTIFIERS)
         names[redactor.texts((Text(a.TASK_ID, task_id),), None).values[0]] = None
     names[task_id] = None
     return [*names]

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from collector_processor.app.privacy import privacy_keys
+from collector_processor.app.privacy import detector, privacy_keys
 from collector_processor.assemble.messages import RawTraces
 from collector_processor.config import Settings
 from collector_processor.convert.source import describe
 from collector_processor.guard.endings import without_half
-from collector_processor.guard.privacy import Detector, Keyring, Redactor, Text
+from collector_processor.guard.privacy import Keyring, Redactor, Text
 from collector_processor.guard.texts import IDENTIFIERS
 from collector_processor.model.otlp import Origin
 from collector_processor.model.stages import PrivacyKeys
@@ -57,5 +57,5 @@ class Sources:
 
 def _redactors(keys: PrivacyKeys) -> list[Redactor]:
     """One for each key, all of one detector."""
-    detector = Detector()
-    return [Redactor(Keyring(dict(keys), current=key_id), detector, IDENTIFIERS) for key_id, _ in keys]
+    finder = detector()
+    return [Redactor(Keyring(dict(keys), current=key_id), finder, IDENTIFIERS) for key_id, _ in keys]

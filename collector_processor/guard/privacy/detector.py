@@ -14,6 +14,7 @@ from itertools import accumulate
 from typing import Final
 
 from collector_processor.guard.privacy.documents import is_document, leaves
+from collector_processor.guard.privacy.engines import Kept
 from collector_processor.guard.privacy.inspection import Inspection
 from collector_processor.guard.privacy.keyed import under_key
 from collector_processor.guard.privacy.keys import category_of, is_about_people
@@ -34,12 +35,15 @@ _FEW: Final = 16
 class Detector:
     """Finds personal data and credentials; made once, for one thread.
 
-    `engine`: `auto`, `hyperscan` or `re2`; they find the same.
+    Args:
+        limits: how much is looked at.
+        engine: `auto`, `hyperscan` or `re2`; they find the same.
+        kept: where the compiled patterns are; without it they are compiled.
     """
 
-    def __init__(self, limits: Limits = _DEFAULTS, engine: str = "auto") -> None:
+    def __init__(self, limits: Limits = _DEFAULTS, engine: str = "auto", kept: Kept | None = None) -> None:
         self._limits = limits
-        self._matcher = Matcher(engine)
+        self._matcher = Matcher(engine, kept)
         self._clean = Remembered()
 
     @property

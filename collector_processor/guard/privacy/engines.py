@@ -7,7 +7,9 @@ the engines can't differ in it. Neither object may be shared by threads.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
+from hashlib import blake2b
 from importlib.util import find_spec
 from typing import Any, Final, Protocol
 
@@ -34,17 +36,32 @@ class Engine(Protocol):
         ...
 
 
+class Kept(Protocol):
+    """Where automata are kept, since compiling one takes half a second and reading it 0.2 ms."""
+
+    def get(self, name: str) -> bytes | None:
+        """Return what was put under a name, which is run unchecked; None: there is nothing that can be trusted."""
+        ...
+
+    def put(self, name: str, content: bytes) -> None:
+        """Keep it, or don't."""
+        ...
+
+
 class Hyperscan:
     """Intel's automata, with SIMD."""
 
     name = "hyperscan"
 
-    def __init__(self, expressions: Sequence[bytes]) -> None:
-        import hyperscan  # noqa: PLC0415 - it has no wheel for some platforms
-
-        flags = [hyperscan.HS_FLAG_SINGLEMATCH] * len(expressions)
-        self._database = hyperscan.Database()
-        self._database.compile(expressions=list(expressions), ids=list(range(len(expressions))), flags=flags)
+    def __init__(self, expressions: Sequence[bytes], kept: Kept | None = None) -> None:
+        name = blake2b(repr(list(expressions)).encode(), digest_size=16).hexdigest()
+        content = None if kept is None else kept.get(name)
+        database = None if content is None else _read(content)
+        if database is None:
+            database = _compile(expressions)
+            if kept is not None:
+                kept.put(name, _written(database))
+        self._database: Any = database
         self._found: set[int] = set()
 
     def present(self, data: bytes) -> set[int]:
@@ -58,12 +75,38 @@ class Hyperscan:
         self._found.add(number)
 
 
+def _compile(expressions: Sequence[bytes]) -> Any:
+    import hyperscan  # noqa: PLC0415 - it has no wheel for some platforms
+
+    database = hyperscan.Database()
+    flags = [hyperscan.HS_FLAG_SINGLEMATCH] * len(expressions)
+    database.compile(expressions=list(expressions), ids=list(range(len(expressions))), flags=flags)
+    return database
+
+
+def _written(database: Any) -> bytes:
+    import hyperscan  # noqa: PLC0415 - as above
+
+    return hyperscan.dumpb(database)
+
+
+def _read(content: bytes) -> Any:
+    """Return a database; None where it is another version's or platform's, or its checksum is wrong."""
+    import hyperscan  # noqa: PLC0415 - as above
+
+    with contextlib.suppress(hyperscan.error):
+        database = hyperscan.loadb(content, hyperscan.HS_MODE_BLOCK)
+        database.scratch = hyperscan.Scratch(database)
+        return database
+    return None
+
+
 class Re2:
     """RE2's sets of expressions."""
 
     name = "re2"
 
-    def __init__(self, expressions: Sequence[bytes]) -> None:
+    def __init__(self, expressions: Sequence[bytes], kept: Kept | None = None) -> None:  # noqa: ARG002 - can't be kept
         options = re2.Options()
         options.encoding = re2.Options.Encoding.LATIN1
         options.max_mem = MAX_MEMORY
@@ -88,13 +131,13 @@ class Re2:
 ENGINES: Final[dict[str, type[Hyperscan | Re2]]] = {"hyperscan": Hyperscan, "re2": Re2}
 
 
-def engine_named(name: str, expressions: Sequence[bytes]) -> Engine:
+def engine_named(name: str, expressions: Sequence[bytes], kept: Kept | None = None) -> Engine:
     """Return an engine for these expressions; `auto` takes the first that is installed."""
     if name == "auto":
         name = "hyperscan" if find_spec("hyperscan") else "re2"
     if name not in ENGINES:
         raise EngineError(f"no engine is called {name!r}: it is one of auto, {', '.join(ENGINES)}")
     try:
-        return ENGINES[name](expressions)
+        return ENGINES[name](expressions, kept)
     except ImportError as error:
         raise EngineError(f"the engine {name} is not installed: {error}") from error

@@ -12,7 +12,7 @@ from typing import Any, Final
 from collector_processor.guard.privacy import keyed
 from collector_processor.guard.privacy.credentials import CREDENTIALS
 from collector_processor.guard.privacy.decoders import DECODERS, Decoder
-from collector_processor.guard.privacy.engines import engine_named
+from collector_processor.guard.privacy.engines import Kept, engine_named
 from collector_processor.guard.privacy.inspection import Inspection
 from collector_processor.guard.privacy.locations import LOCATIONS
 from collector_processor.guard.privacy.marks import Mark
@@ -66,8 +66,8 @@ NOTHING: Final = Matches(b"", set())
 class Matcher:
     """All patterns, ready to search; for one thread."""
 
-    def __init__(self, engine: str) -> None:
-        self._engine = engine_named(engine, EXPRESSIONS)
+    def __init__(self, engine: str, kept: Kept | None) -> None:
+        self._engine = engine_named(engine, EXPRESSIONS, kept)
         self._matchers: list[Any] = [compiled(expression) for expression in EXPRESSIONS[:_DOCUMENTED]]
         self._groups = [1 if matcher.groups else 0 for matcher in self._matchers]
 
