@@ -1,22 +1,24 @@
 """The front: takes requests, acknowledges what the journal has made durable, closes and seals tasks.
 
-It owns the journal and the index. Everything that touches either runs in the journal's commit thread: requests,
-timers, completed batches and questions alike, so that no lock is needed and every answer is one snapshot.
+It owns the journal and the index, and wires what is done with them. Everything that touches either runs in the
+journal's commit thread: requests, timers, completed batches and questions alike, so that no lock is needed and every
+answer is one snapshot.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
-from uuid import UUID
 
 import msgspec
 
+from collector_processor.app.journalling.accepting import Accepting
+from collector_processor.app.journalling.completing import Completing
 from collector_processor.app.journalling.holding import Held, Holding
+from collector_processor.app.journalling.recovery import rebuild
 from collector_processor.app.journalling.room import Room
 from collector_processor.app.journalling.sealing import SECOND, Sealing, Waiting
 from collector_processor.app.journalling.shares import Shares
@@ -24,32 +26,16 @@ from collector_processor.app.journalling.shedding import Shedding
 from collector_processor.app.journalling.sources import Sources
 from collector_processor.app.journalling.subject import Subject
 from collector_processor.app.journalling.withdrawal import Withdrawal, Withdrawn
-from collector_processor.app.policies import Policies, document_of, possible
-from collector_processor.assemble import records, request, wire
-from collector_processor.assemble.assembler import Arrival, Assembler, Summary
+from collector_processor.assemble.assembler import Assembler, Summary
 from collector_processor.assemble.closing import Limits as ClosingLimits
 from collector_processor.config import Settings
-from collector_processor.errors import JournalError, JournalFullError, OverloadedError
-from collector_processor.journal import analyses, seals
-from collector_processor.journal.analyses import Analysed, Limits
+from collector_processor.journal import analyses
 from collector_processor.journal.commit import GroupCommit
-from collector_processor.journal.completion import complete
 from collector_processor.journal.environment import Environment, readable
 from collector_processor.journal.format import Counters, UndecodableSpan
-from collector_processor.journal.letters import Graveyard
 from collector_processor.journal.reader import JournalReader
 from collector_processor.journal.transaction import Transaction
-from collector_processor.model.stages import (
-    HEADER,
-    Applied,
-    Departure,
-    Fragment,
-    Member,
-    Receipt,
-    Signal,
-    Split,
-    Stored,
-)
+from collector_processor.model.stages import Departure
 from collector_processor.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -61,9 +47,6 @@ TICK_SECONDS: Final = 0.1
 FAILED_SECONDS: Final = 5.0
 ROTATE_EVERY: Final = 10 * SECOND
 """So long after its last value has gone, a key is destroyed at the latest."""
-LARGE_BODY: Final = 1 << 20
-"""A body above this is split in a thread, so that the event loop goes on answering others."""
-_SPLITS: Final[dict[Signal, Callable[[bytes], Split]]] = {Signal.TRACES: wire.split, Signal.LOGS: records.split}
 
 
 class Snapshot(NamedTuple):
@@ -87,7 +70,9 @@ class Front:
             it nobody reads them.
 
     Attributes:
-        graveyard: room for dead letters.
+        accept: takes a request in (see `Accepting`).
+        complete, halve, bury, analysed, limits, learn, graveyard: the end of sealed batches (see `Completing`).
+        reader: reads batches and analyses.
 
     Raises:
         JournalError: the journal can't be opened (see Environment).
@@ -122,11 +107,8 @@ class Front:
             ),
             clock(),
         )
-        self._policies = Policies(possible(document_of(settings).config, judging=settings.judge_url is not None))
-        self._room_for_analyses = int(settings.journal_max_bytes * settings.analysis_share)
         self._sources = Sources(settings)
         self._holding = Holding(int(settings.journal_max_bytes * settings.privacy_halt_share), self._sources.of)
-        self.graveyard = Graveyard(int(settings.journal_max_bytes * settings.dead_letter_share), request.extract)
         self._sealing = Sealing(
             self.run,
             clock,
@@ -138,6 +120,12 @@ class Front:
             links_kept=self._links_kept,
         )
         self._room = Room(settings, self._assembler, self._shares)
+        accepting = Accepting(self.run, clock, self._assembler, self._holding, room=self._room, shares=self._shares)
+        self.accept = accepting.accept
+        completing = Completing(self.run, clock, settings)
+        self.complete, self.halve, self.bury = completing.complete, completing.halve, completing.bury
+        self.analysed, self.limits, self.learn = completing.analysed, completing.limits, completing.learn
+        self.graveyard = completing.graveyard
         self._shedding = Shedding(
             self.run,
             clock,
@@ -146,8 +134,6 @@ class Front:
             deciding=self._sealing.deciding,
             links_kept=self._links_kept,
         )
-        self._staged: dict[bytes, set[bytes]] = {}
-        self._staged_in: Transaction | None = None
         self._rotated_at = 0
         self._timer: asyncio.Task[None] | None = None
 
@@ -161,7 +147,7 @@ class Front:
         """Rebuild the index from the journal's keys and announce what was sealed before. Raises JournalError."""
         self._commit.start()
         with readable(self.folder):
-            waiting = await self.run(self._rebuild)
+            waiting = await self.run(lambda transaction: rebuild(transaction, self._assembler, self._shares))
         self._on_sealed(waiting)
 
     async def stop(self) -> None:
@@ -173,20 +159,6 @@ class Front:
         self._commit.end_epochs()
         self._environment.close()
 
-    def _rebuild(self, transaction: Transaction) -> list[Waiting]:
-        sealed: dict[int, int] = {}
-        waiting: list[Waiting] = []
-        for batch in transaction.sealed_batches():
-            waiting.append(Waiting(batch.id, batch.sealed_at, len(batch.tasks), batch.spans))
-            for task in batch.tasks:
-                _mark(sealed, task.members)
-        for _, analysis in analyses.pending(transaction.view):
-            _mark(sealed, analysis.members)
-        for stored, taken in transaction.fragments():
-            self._shares.found(stored)
-            self._assembler.restore(stored, taken | sealed.get(stored.sequence, 0))
-        return waiting
-
     async def run(self, operation: Callable[[Transaction], T], committed: Callable[[T], None] | None = None) -> T:
         """Run an operation in the commit thread, and `committed` there once it is durable. Raises JournalError."""
         return await asyncio.wrap_future(self._commit.submit(operation, committed))
@@ -195,52 +167,6 @@ class Front:
     def now(self) -> int:
         """The time by which things are done here, in ns."""
         return self._clock()
-
-    # -- Requests --------------------------------------------------------------------------------------------
-
-    async def accept(self, body: bytes, signal: Signal) -> Receipt:
-        """Check, journal and acknowledge one request (see Intake)."""
-        split_by_trace = _SPLITS[signal]
-        split = await asyncio.to_thread(split_by_trace, body) if len(body) > LARGE_BODY else split_by_trace(body)
-        if split.spans:
-            try:
-                await self.run(lambda transaction: self._append(transaction, split), self._index)
-            except JournalFullError as error:
-                raise OverloadedError(str(error), retry_after=random.uniform(1, 2)) from error  # noqa: S311 - jitter
-            except JournalError as error:
-                log.exception("journal: a request could not be written")
-                raise OverloadedError(str(error), retry_after=2) from error
-        rejected = sum(rejection.spans for rejection in split.rejections)
-        return Receipt(rejected, "; ".join(f"{count} x {reason}" for count, reason in split.rejections))
-
-    def _append(self, transaction: Transaction, split: Split) -> list[tuple[Stored, Arrival, Fragment]]:
-        if self._staged_in is not transaction:
-            self._staged, self._staged_in = {}, transaction
-        if split.fragments:
-            self._room.check(transaction, split, self._staged)
-        now = self._clock()
-        self._holding.check(split.fragments)
-        counters = transaction.counters
-        transaction.changes += 1
-        counters.received += split.spans
-        counters.rejected += sum(rejection.spans for rejection in split.rejections)
-        counters.foreign += split.foreign
-        counters.traceless += split.traceless
-        written = []
-        for fragment in split.fragments:
-            arrival = self._assembler.judge(fragment, self._staged, transaction)
-            again = arrival.duplicates.bit_count()
-            counters.duplicate += again
-            if again * HEADER.size < len(fragment.headers):
-                stored = transaction.append(fragment, now, arrival.duplicates)
-                written.append((stored, arrival, fragment))
-        return written
-
-    def _index(self, written: list[tuple[Stored, Arrival, Fragment]]) -> None:
-        for stored, arrival, fragment in written:
-            self._assembler.add(stored, arrival, fragment.headers)
-            self._holding.note(stored, fragment.payload)
-            self._shares.note(stored, fragment)
 
     # -- Timers ----------------------------------------------------------------------------------------------
 
@@ -323,43 +249,7 @@ class Front:
         ):
             continue
 
-    # -- Completion and questions ----------------------------------------------------------------------------
-
-    async def complete(self, batch_id: UUID, applied: Applied) -> None:
-        """The database has the batch: act on its ledger row. Raises DeadLettersFullError, and other JournalErrors."""
-        await self.run(lambda transaction: self._complete(transaction, batch_id, applied))
-
-    def _complete(self, transaction: Transaction, batch_id: UUID, applied: Applied) -> None:
-        now = self._clock()
-        limits = self.limits(transaction, now)
-        if complete(transaction, batch_id, applied, self.graveyard, now, limits=limits) is not None:
-            self.learn(transaction, applied)
-
-    def limits(self, transaction: Transaction, now: int) -> Limits:
-        """What analyses may take of the journal, and of the hour's cap."""
-        return Limits(self._room_for_analyses, lambda facet: self._policies.admit(transaction, facet, now))
-
-    def learn(self, transaction: Transaction, applied: Applied) -> None:
-        """Tell the policies what of a stored batch was kept."""
-        self._policies.learn(transaction, (applied.sampling,), self._clock())
-
-    async def halve(self, batch_id: UUID) -> list[Waiting]:
-        """Seal a batch's tasks anew in two halves; none where it has a single one, or is gone. Raises JournalError."""
-        halves = await self.run(lambda transaction: seals.halve(transaction, batch_id))
-        return [Waiting(half.id, half.sealed_at, len(half.tasks), half.spans) for half in halves]
-
-    async def bury(self, batch_id: UUID, error: str) -> None:
-        """Make a batch's tasks dead letters. Raises DeadLettersFullError, and other JournalErrors."""
-        await self.run(lambda transaction: seals.bury(transaction, batch_id, error, self.graveyard, self._clock()))
-
-    async def analysed(self, ended: Sequence[Analysed]) -> None:
-        """What analyses gave is stored, or their records are gone. Raises JournalError."""
-
-        def end(transaction: Transaction) -> None:
-            spent = [each.spent for each in ended if analyses.done(transaction, each)]
-            self._policies.learn(transaction, spent, self._clock())
-
-        await self.run(end)
+    # -- Questions -------------------------------------------------------------------------------------------
 
     async def snapshot(self) -> Snapshot:
         """Counters and index at one moment."""
@@ -406,8 +296,3 @@ class Front:
     def used_bytes(self) -> int:
         """Live bytes of the journal after the last commit."""
         return self._commit.used_bytes
-
-
-def _mark(taken: dict[int, int], members: Sequence[Member]) -> None:
-    for member in members:
-        taken[member.sequence] = taken.get(member.sequence, 0) | member.mask

@@ -8,20 +8,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from collector_processor.app.journalling.holding import Holding
+from collector_processor.app.journalling.running import Run
 from collector_processor.app.journalling.shares import Shares
 from collector_processor.app.policies import state_of
 from collector_processor.assemble.assembler import Assembler
 from collector_processor.errors import DamagedEntryError
 from collector_processor.journal.transaction import Transaction
 from collector_processor.model.stages import Closing, Departure, FragmentFlag, SealedBatch
-
-T = TypeVar("T")
 
 SECOND: Final = 10**9
 MAX_BATCH_TASKS: Final = 1000
@@ -44,15 +43,6 @@ class Waiting(NamedTuple):
     sealed_at: int
     tasks: int
     spans: int
-
-
-class Run(Protocol):
-    """Runs an operation in the journal's commit thread, and `committed` there once it is durable."""
-
-    def __call__(
-        self, operation: Callable[[Transaction], T], committed: Callable[[T], None] | None = None, /
-    ) -> Awaitable[T]:
-        """Return what the operation gives. Raises JournalError."""
 
 
 class Sealing:

@@ -8,7 +8,8 @@ from typing import Final
 
 from collector_processor.app.journalling.holding import Holding
 from collector_processor.app.journalling.room import Room
-from collector_processor.app.journalling.sealing import SECOND, Run
+from collector_processor.app.journalling.running import Run
+from collector_processor.app.journalling.sealing import SECOND
 from collector_processor.assemble.request import emptied
 from collector_processor.journal.shedding import Left, shed
 from collector_processor.journal.transaction import Transaction

@@ -8,10 +8,11 @@ gets tombstones.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple
 
+from collector_processor.app.journalling.running import Run
 from collector_processor.app.journalling.subject import Subject
 from collector_processor.assemble.assembler import Assembler
 from collector_processor.assemble.closing import erased
@@ -23,8 +24,6 @@ from collector_processor.journal.reader import read_task
 from collector_processor.journal.transaction import Transaction
 from collector_processor.model.stages import Closing, FragmentFlag, RawTask, SealedTask, SealKind, SpanKey
 
-T = TypeVar("T")
-
 STEP_BYTES: Final = 8 << 20
 """What one commit reads, …"""
 SEARCHED_BYTES: Final = 1 << 20
@@ -33,15 +32,6 @@ _LEAST_BYTES: Final = 1000
 """What a trace counts for, however small it is."""
 _TASKS: Final = frozenset({Place.TASK, Place.CLOSED, Place.WAITING})
 """What a tombstone may stand for: a span that is a task's, or may turn out to be one."""
-
-
-class Run(Protocol):
-    """Runs an operation in the journal's commit thread, and a callback there once it is durable."""
-
-    def __call__(
-        self, operation: Callable[[Transaction], T], committed: Callable[[T], None] | None = None
-    ) -> Awaitable[T]:
-        """As `Front._run`."""
 
 
 class Withdrawn(NamedTuple):
