@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import os
 import secrets
+import signal
 import struct
 import subprocess
 import sys
@@ -31,6 +32,9 @@ _CLEAN: Final = "clean"
 """Marker file: present while nobody has the journal open and the last owner closed it."""
 _GARBLED: Final = (DamagedEntryError, msgspec.DecodeError, struct.error, ValueError)
 """How rows that stand in clear can't be read, where a disk has changed them."""
+_KILLED: Final = (-signal.SIGKILL, -signal.SIGTERM)
+"""Ends of a check that come from outside and tell nothing of the file."""
+_CHECKS: Final = 3
 
 
 def take_lock(folder: Path) -> int:
@@ -54,18 +58,23 @@ def take_lock(folder: Path) -> int:
 def verify(folder: Path) -> str | None:
     """What is wrong with the file's pages, None where nothing is. The lock is held.
 
-    In a child, because a truncated or garbled file kills whoever maps it.
+    In a child, because a truncated or garbled file kills whoever maps it. Raises JournalError where others kill it.
     """
-    check = subprocess.run(  # noqa: S603  # our own interpreter and our own path
-        [sys.executable, "-m", "lmdb", "verify", "-e", str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
+    for _ in range(_CHECKS):
+        check = subprocess.run(  # noqa: S603  # our own interpreter and our own path
+            [sys.executable, "-m", "lmdb", "verify", "-e", str(folder)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if check.returncode == 0:
+            return None
+        if check.returncode not in _KILLED:
+            said = (check.stdout + check.stderr).strip().splitlines()
+            return said[-1] if said else f"exit {check.returncode}"
+    raise JournalError(
+        f"the check of the journal {folder} was killed {_CHECKS} times (for want of memory?): start again"
     )
-    if check.returncode == 0:
-        return None
-    said = (check.stdout + check.stderr).strip().splitlines()
-    return said[-1] if said else f"exit {check.returncode}"
 
 
 @contextlib.contextmanager

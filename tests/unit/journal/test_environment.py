@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import lmdb
@@ -81,6 +83,22 @@ def test_a_truncated_file_is_refused_after_an_unclean_stop_and_left_alone(tmp_pa
     with pytest.raises(JournalError, match="damaged"):
         Environment(tmp_path, SIZE)
     assert (tmp_path / "data.mdb").stat().st_size == 64 * 1024
+
+
+@pytest.mark.parametrize(("deaths", "opened"), [(2, True), (3, False)])
+def test_a_check_that_others_kill_is_repeated_and_says_nothing_of_the_file(tmp_path, monkeypatch, deaths, opened):
+    Environment(tmp_path / "journal", SIZE).close()
+    (tmp_path / "journal" / "clean").unlink()
+    killed = tmp_path / "python"
+    killed.write_text(f"""#!/bin/sh
+        echo >> {tmp_path}/starts
+        [ $(wc -l < {tmp_path}/starts) -gt {deaths} ] || kill -KILL $$
+        exec {sys.executable} "$@"
+    """)
+    killed.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(killed))
+    with nullcontext() if opened else pytest.raises(JournalError, match=r"was killed 3 times .* start again"):
+        Environment(tmp_path / "journal", SIZE).close()
 
 
 def test_the_identity_lives_as_long_as_the_folder(tmp_path: Path) -> None:
