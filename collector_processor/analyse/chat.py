@@ -14,11 +14,9 @@ from typing import Any, Final, TypeVar
 import msgspec
 import urllib3
 
-from collector_processor.analyse.endpoint import Endpoint
+from collector_processor.analyse.endpoint import RETRIES, Endpoint
 from collector_processor.model.samples import SampleReason
 
-RETRIES: Final = 3
-"""Of one request, at refusals that pass: 408, 429, 5xx, a lost connection."""
 FIRST_PAUSE: Final = 1.0
 LAST_PAUSE: Final = 30.0
 MAX_ANSWER_BYTES: Final = 1 << 20

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
+
+RETRIES: Final = 3
+"""Of one request, at refusals that pass: 408, 429, 5xx, a lost connection."""
+REQUESTS_PER_VOTE: Final = 2
+"""A vote in another form is asked for once more."""
 
 
 class Endpoint(msgspec.Struct, frozen=True):

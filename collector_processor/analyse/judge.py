@@ -21,6 +21,7 @@ import msgspec
 
 from collector_processor.analyse.analyser import Clean, Finding
 from collector_processor.analyse.chat import Chat, ChatError
+from collector_processor.analyse.endpoint import REQUESTS_PER_VOTE
 from collector_processor.analyse.material import Material
 from collector_processor.analyse.prompt import Prompt, prompt_of
 from collector_processor.model.samples import SampleReason, SampleStatus
@@ -28,8 +29,6 @@ from collector_processor.model.sampling import Facet
 
 REMEMBERED: Final = 256
 """Inputs whose votes are remembered, in memory: a record that changed nowhere it shows is not judged again."""
-REQUESTS_PER_VOTE: Final = 2
-"""A vote in another form is asked for once more."""
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import msgspec
 import uvloop
 
-from collector_processor.app.memory import collect_seldom
+from collector_processor.app.memory import be_sparing
 from collector_processor.app.protocol import frame
 
 Send: TypeAlias = Callable[[msgspec.Struct], None]
@@ -31,7 +31,7 @@ def run(serve: Callable[[asyncio.StreamReader, Send], Coroutine[None, None, None
     # Ctrl-C reaches the whole process group of a terminal; the front decides when we end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(niceness)
-    collect_seldom()
+    be_sparing()
     output = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print must not break the protocol
 

@@ -30,7 +30,7 @@ from collector_processor.app.journalling.front import Front
 from collector_processor.app.journalling.halts import Halts
 from collector_processor.app.journalling.sealing import Waiting
 from collector_processor.app.listeners import Listeners, raise_file_limit
-from collector_processor.app.memory import collect_seldom
+from collector_processor.app.memory import be_sparing
 from collector_processor.app.outage import Outage
 from collector_processor.app.privacy import privacy_keys
 from collector_processor.app.protocol import BeginForwarding
@@ -289,7 +289,7 @@ def run(settings: Settings) -> int:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o711 if os.geteuid() == 0 else 0o700)
     except OSError as error:
         raise ConfigError(f"{PREFIX}DATA_DIR: {settings.data_dir} can't be created: {error.strerror}") from error
-    collect_seldom()
+    be_sparing()
     raise_file_limit(settings)
     return uvloop.run(_run(settings))
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from collector_processor.app.database import DatabaseKeeper, lifetimes
+from collector_processor.app.memory import give_back
 from collector_processor.app.quality import QualityKeeper
 from collector_processor.config import Settings
 from collector_processor.errors import BenchmarkError
@@ -56,6 +57,7 @@ class Upkeep:
         await self._database.ready.wait()
         while True:
             await self._maintain()
+            await asyncio.to_thread(give_back)
             await asyncio.sleep(SETTLE_EVERY)
 
     async def _bound_waiting(self, url: str) -> None:

@@ -11,12 +11,13 @@ import logging
 import os
 import sys
 import traceback
-from typing import Final, Protocol, TextIO
-
-import structlog
-from structlog.typing import ExcInfo, Processor
+from typing import TYPE_CHECKING, Final, Protocol, TextIO
 
 from collector_processor.errors import told
+from collector_processor.telemetry.lean import structlog
+
+if TYPE_CHECKING:
+    from structlog.typing import ExcInfo, Processor
 
 _LIBRARIES: Final = {"uvicorn": logging.WARNING, "grpc": logging.WARNING, "psycopg": logging.ERROR}
 """Least level of libraries whose everyday messages say nothing that ours don't."""

@@ -18,7 +18,7 @@ from benchmarks.databases import SERVERS, database
 from support.facts import NOON, SECOND, batch, closed, revise, whole
 from support.store import execute, opened
 
-from collector_processor.app.memory import collect_seldom
+from collector_processor.app.memory import be_sparing
 from collector_processor.model.facts import Facts
 from collector_processor.model.record import point_id
 from collector_processor.store.points import copy_rows
@@ -57,7 +57,7 @@ async def measure(url: str, count: int, prepare_threshold: int | None) -> None:
     rows = [row(found.point) for found in guarded.values()]
     size = statistics.mean(len(each[-1].obj) for each in rows)
     print(f"{count} records of {size:.0f} bytes of JSON; rows a second, median of {ROUNDS} rounds")
-    collect_seldom()
+    be_sparing()
     rules = {"revise": lambda id_, _facts, _revision: guarded[id_]}
     async with opened(url, prepare_threshold=prepare_threshold, **rules) as store:
         for length in BATCHES:

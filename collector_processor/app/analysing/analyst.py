@@ -18,6 +18,7 @@ from collector_processor.analyse.conversation import ConversationAnalyser
 from collector_processor.analyse.judge import Judge
 from collector_processor.analyse.reflection import ReflectionAnalyser
 from collector_processor.analyse.syntax import SyntaxAnalyser
+from collector_processor.app.memory import give_back
 from collector_processor.app.privacy import protector_of
 from collector_processor.app.protocol import BeginAnalysis, decode_begin_analysis
 from collector_processor.config import Settings
@@ -73,6 +74,7 @@ def main() -> None:
         log.error("analyst: can't begin", error=str(error))  # noqa: TRY400  # its message says it all
         sys.exit(1)
     clean([("", "warm")], None)  # engines are made at their first use: before memory is limited and time is counted
+    give_back()
     try:
         process.serve(
             analysers_of(begin),

@@ -7,9 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from collector_processor.analyse.chat import RETRIES
-from collector_processor.analyse.endpoint import Endpoint
-from collector_processor.analyse.judge import REQUESTS_PER_VOTE
+from collector_processor.analyse.endpoint import REQUESTS_PER_VOTE, RETRIES, Endpoint
 from collector_processor.analyse.pool import Asking, Limits, Pool
 from collector_processor.app.protocol import BeginAnalysis, encode
 from collector_processor.config import PREFIX, Settings

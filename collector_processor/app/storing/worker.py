@@ -16,6 +16,7 @@ from typing import Final
 import lmdb
 
 from collector_processor.app.child import Send, run
+from collector_processor.app.memory import give_back
 from collector_processor.app.policies import Choosing, possible
 from collector_processor.app.privacy import protector_of
 from collector_processor.app.protocol import (
@@ -175,6 +176,7 @@ async def _serve(reader: asyncio.StreamReader, send: Send) -> None:
         except BenchmarkError as error:
             send(Failed(str(error), Trouble.SETUP))
             return
+        give_back()
         send(Up())
         while True:
             request = decode_request(await read_frame(reader))

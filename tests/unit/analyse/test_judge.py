@@ -13,7 +13,7 @@ from support.model_endpoint import VOTE, Reply, model_endpoint
 
 from collector_processor.analyse import Cleaned, chat
 from collector_processor.analyse.chat import Chat
-from collector_processor.analyse.endpoint import Endpoint
+from collector_processor.analyse.endpoint import RETRIES, Endpoint
 from collector_processor.analyse.judge import Judge
 from collector_processor.model.samples import SampleReason, SampleStatus
 from collector_processor.model.sampling import Facet
@@ -143,7 +143,7 @@ def test_an_endpoint_that_is_not_there():
     with model_endpoint() as endpoint:
         pass
     finding = judged(endpoint.url)
-    assert (finding.reason, finding.calls) == (SampleReason.ENDPOINT_FAILED, chat.RETRIES + 1)
+    assert (finding.reason, finding.calls) == (SampleReason.ENDPOINT_FAILED, RETRIES + 1)
 
 
 def test_an_endpoint_without_schemas_is_asked_without():

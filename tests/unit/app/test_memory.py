@@ -1,0 +1,37 @@
+"""What a process loads and keeps: nothing that it has no use for."""
+
+from __future__ import annotations
+
+import ctypes
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from collector_processor.app.memory import give_back
+
+UNUSED = {"rich", "pygments", "urllib3", "tree_sitter"}
+"""Some are installed here, beside tools: what others have in their environment must cost them nothing."""
+
+
+def resident() -> int:
+    return int(psutil.Process().memory_info().rss)
+
+
+def test_the_front_loads_none_of_what_others_need_and_leaves_it_to_be_found() -> None:
+    ask = "import sys, collector_processor.app.serve; print(*sys.modules); import urllib3, rich"
+    loaded = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True).stdout.split()
+    assert "structlog" in loaded
+    assert not UNUSED & {*loaded}
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="glibc's alone")
+def test_what_was_freed_below_something_that_stays_is_given_back() -> None:
+    pieces = [b"x" * 100_000 for _ in range(400)]
+    kept = pieces[-1]
+    del pieces
+    before = resident()
+    give_back()
+    assert resident() < before - 20_000_000
+    assert len(kept) == 100_000
