@@ -41,7 +41,7 @@ POINTS: Final = {
     "before the commit of a request": Point(
         FRONT, "collector_processor.journal.transaction", "Transaction.append", after=True
     ),
-    "between append and acknowledge": Point(FRONT, "collector_processor.app.journalling.front", "Front._index"),
+    "between append and acknowledge": Point(FRONT, "collector_processor.app.journalling.accepting", "Accepting._index"),
     # From the journal into a batch.
     "before the commit of a seal": Point(
         FRONT, "collector_processor.journal.transaction", "Transaction.seal", after=True
@@ -59,9 +59,11 @@ POINTS: Final = {
         WORKER, "collector_processor.store.postgres", "PostgresStore.apply", after=True
     ),
     # Out of the journal.
-    "between COPY and checkpoint": Point(FRONT, "collector_processor.app.journalling.front", "Front.complete"),
+    "between COPY and checkpoint": Point(
+        FRONT, "collector_processor.app.journalling.completing", "Completing.complete"
+    ),
     "before the commit of a checkpoint": Point(
-        FRONT, "collector_processor.app.journalling.front", "Front._complete", after=True
+        FRONT, "collector_processor.app.journalling.completing", "Completing._complete", after=True
     ),
     # Into the fallback, and back.
     "in a write to the fallback": Point(FRONT, "collector_processor.fallback.folder", "_write", after=True),
@@ -102,7 +104,11 @@ def watch() -> None:
     folder = Path(os.environ[FOLDER])
     for name, point in POINTS.items():
         if point.process == process:
-            _lay(point, asked_for(folder, name))
+            try:
+                _lay(point, asked_for(folder, name))
+            except (AttributeError, ImportError) as error:
+                # Of a `sitecustomize` that fails Python says a word and goes on, and nobody would ever die there.
+                raise SystemExit(f"the point {name!r} isn't where it was: {error}") from error
     if process == FRONT:
         # What is stored while its task is being stored finds it when one looks again: not a minute later, in tests.
         import_module("collector_processor.app.storing.pool").__dict__["JOIN_SECONDS"] = 1.0
