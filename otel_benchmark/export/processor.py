@@ -7,6 +7,7 @@ import random
 import threading
 import time
 import weakref
+from collections import Counter
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
@@ -199,20 +200,19 @@ class PrioritySpanProcessor(SpanProcessor):
                 self._sender = self._make_sender()
         except Exception as error:  # noqa: BLE001 - a package that isn't there; the application must not see it
             return Answer(Verdict.NEVER, repr(error))
-        answer = self._sender.send([waiting.span for waiting in batch])
+        answer = self._sender.send([span for span, _, _ in batch])
         # An exporter that was closed while it waited to retry says no more than that it failed.
         return answer if answer.verdict is not Verdict.NEVER or not self._closed else Answer(Verdict.LATER)
 
     def _count_taken(self, batch: Sequence[Waiting], answer: Answer) -> None:
         self.queue.done(batch)
         self.drops.trouble = ""
-        sorts = {waiting.sort for waiting in batch}
+        sorts = Counter([sort for _, sort, _ in batch])
         if answer.rejected:
-            self.drops.add(
-                Reason.REJECTED, sorts.pop() if len(sorts) == 1 else Sort.MIXED, answer.rejected, answer.reason
-            )
-        self.drops.sent.update(waiting.sort for waiting in batch)
+            sort = Sort.MIXED if len(sorts) > 1 else batch[0][1]
+            self.drops.add(Reason.REJECTED, sort, answer.rejected, answer.reason)
+        self.drops.sent.update(sorts)
 
     def _drop(self, batch: Sequence[Waiting], answer: Answer, reason: Reason) -> None:
         self.queue.done(batch)
-        self.drops.add_all(reason, (waiting.sort for waiting in batch), answer.reason)
+        self.drops.add_all(reason, (sort for _, sort, _ in batch), answer.reason)

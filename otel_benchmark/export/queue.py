@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from sys import getsizeof
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from otel_benchmark.attributes import SCOPE_NAME, Kind
 from otel_benchmark.export.drops import Drops, Reason, Sort
@@ -22,14 +22,10 @@ _WORDS: Final = frozenset(kind.value for kind in Kind)
 _SPAN_BYTES, _EVENT_BYTES, _LINK_BYTES, _ATTRIBUTE_BYTES = 2700, 500, 600, 145
 _LONG: Final = 200
 _SMALL: Final = frozenset({bool, int, float, type(None)})
+_SMALL_BYTES, _TEXT_BYTES = 28, 49
 
-
-class Waiting(NamedTuple):
-    """A span in the queue, with the bytes of memory that it is estimated to take."""
-
-    span: ReadableSpan
-    sort: Sort
-    size: int
+Waiting: TypeAlias = "tuple[ReadableSpan, Sort, int]"
+"""A span in the queue, with the bytes of memory that it is estimated to take: no class, which would take longer."""
 
 
 class SpanQueue:
@@ -54,60 +50,61 @@ class SpanQueue:
 
     def put(self, span: ReadableSpan) -> int:
         """Take a span in, or count what is dropped instead; return how many wait now."""
-        waiting = Waiting(span, sort_of(span), estimate(span))
+        sort, size = sort_of(span), estimate(span)
         with self._lock:
-            if waiting.size <= self.capacity - self.bytes or self._make_room(waiting):
-                self.bytes += waiting.size
-                if waiting.sort is Sort.LIFECYCLE:
-                    self._lifecycle.append(waiting)
+            if size <= self.capacity - self.bytes or self._make_room(sort, size):
+                self.bytes += size
+                if sort is Sort.LIFECYCLE:
+                    self._lifecycle.append((span, sort, size))
                 else:
-                    self._foreign.append(waiting)
-                    self._foreign_bytes += waiting.size
+                    self._foreign.append((span, sort, size))
+                    self._foreign_bytes += size
             return len(self._lifecycle) + len(self._foreign)
 
-    def _make_room(self, waiting: Waiting) -> bool:
+    def _make_room(self, sort: Sort, size: int) -> bool:
         room = self.capacity - self.bytes
-        if waiting.sort is Sort.FOREIGN or waiting.size > room + self._foreign_bytes:
-            self._drops.add(Reason.QUEUE_FULL, waiting.sort)
+        if sort is Sort.FOREIGN or size > room + self._foreign_bytes:
+            self._drops.add(Reason.QUEUE_FULL, sort)
             return False
-        while self._foreign and self.bytes + waiting.size > self.capacity:
-            self._forget_foreign(self._foreign.popleft())
+        while self._foreign and self.bytes + size > self.capacity:
+            _, _, freed = self._foreign.popleft()
+            self.bytes -= freed
+            self._foreign_bytes -= freed
             self._drops.add(Reason.QUEUE_FULL, Sort.FOREIGN)
         return True
-
-    def _forget_foreign(self, waiting: Waiting) -> None:
-        self.bytes -= waiting.size
-        self._foreign_bytes -= waiting.size
 
     def take(self) -> list[Waiting]:
         """Return the next batch, at least one span where any waits; end it by `done` or `put_back`."""
         batch: list[Waiting] = []
-        size = 0
+        total = 0
         with self._lock:
             while len(batch) < BATCH_SPANS and (source := self._lifecycle or self._foreign):
-                size += source[0].size
-                if batch and size > BATCH_BYTES:
+                _, sort, size = waiting = source[0]
+                total += size
+                if batch and total > BATCH_BYTES:
                     break
-                waiting = source.popleft()
-                if waiting.sort is Sort.FOREIGN:
-                    self._foreign_bytes -= waiting.size
+                source.popleft()
+                if sort is Sort.FOREIGN:
+                    self._foreign_bytes -= size
                 batch.append(waiting)
         return batch
 
     def done(self, batch: Sequence[Waiting]) -> None:
         """Free the room of a batch that was taken."""
+        freed = sum([size for _, _, size in batch])
         with self._lock:
-            self.bytes -= sum(waiting.size for waiting in batch)
+            self.bytes -= freed
 
     def put_back(self, batch: Sequence[Waiting]) -> None:
         """Set a batch that was taken before those that wait."""
         with self._lock:
             for waiting in reversed(batch):
-                if waiting.sort is Sort.LIFECYCLE:
+                _, sort, size = waiting
+                if sort is Sort.LIFECYCLE:
                     self._lifecycle.appendleft(waiting)
                 else:
                     self._foreign.appendleft(waiting)
-                    self._foreign_bytes += waiting.size
+                    self._foreign_bytes += size
 
 
 def sort_of(span: ReadableSpan) -> Sort:
@@ -120,9 +117,10 @@ def sort_of(span: ReadableSpan) -> Sort:
 def estimate(span: ReadableSpan) -> int:
     """Return the bytes of memory that an ended span takes, within a quarter below and a half above."""
     size = _SPAN_BYTES + _content(span.attributes)
-    for event in span.events:
+    # Without the properties: each makes a copy under a lock, of what is nearly always empty.
+    for event in getattr(span, "_events", None) or ():
         size += _EVENT_BYTES + _content(event.attributes)
-    for link in span.links:
+    for link in getattr(span, "_links", None) or ():
         size += _LINK_BYTES + _content(link.attributes)
     return size
 
@@ -145,8 +143,17 @@ def _content(attributes: Any) -> int:
 
 def _held(value: Any) -> int:
     """Return the bytes of a value and of all that it holds."""
+    kind = type(value)
+    if kind in _SMALL:
+        return _SMALL_BYTES
+    if kind is str:
+        length = len(value)
+        return _TEXT_BYTES + length if length < _LONG else getsizeof(value)
     size = getsizeof(value)
-    if isinstance(value, Mapping):
+    if kind is tuple:  # what the SDK makes of every sequence
+        for held in value:
+            size += _held(held)
+    elif isinstance(value, Mapping):
         size += sum(_held(key) + _held(held) for key, held in value.items())
     elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
         size += sum(map(_held, value))

@@ -29,7 +29,7 @@ SIZE = estimate(span("task"))
 def emptied(queue: SpanQueue) -> list[str]:
     names: list[str] = []
     while batch := queue.take():
-        names += [waiting.span.name for waiting in batch]
+        names += [ended.name for ended, _, _ in batch]
         queue.done(batch)
     return names
 
