@@ -73,7 +73,7 @@ class Processor:
         self.pool = WorkerPool(begin, desk, self.fallback, self.outage)
         self.analysing = Analysing(settings, self.database, self.front, self.privacy_keys)
         self.halts = Halts(settings, self.database, self.front)
-        self.dead_letters = DeadLetters(self.front, self.fallback, self.pool.add, self.pool.hurry)
+        self.dead_letters = DeadLetters(self.front, self.fallback, self.pool.queue.add, self.pool.hurry)
         self.upkeep = Upkeep(settings, self.database)
         self.monitor = Monitor(self)
         self.listeners = Listeners(settings, self.front, self.monitor.health)
@@ -112,7 +112,7 @@ class Processor:
             return
         if self.forwarding is not None:
             await self.forwarding.wait_for_start()
-        self.pool.open()
+        self.pool.queue.open()
 
     async def wait_for_database(self, seconds: float) -> None:
         """Come back when the database is ready, hopeless, or after that time."""
@@ -163,7 +163,7 @@ class Processor:
     async def _drain(self) -> None:
         if self.database.ready.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.pool.drained(), self.settings.drain_timeout)
+                await asyncio.wait_for(self.pool.queue.drained(), self.settings.drain_timeout)
 
     async def _give_up_bringing_up(self) -> None:
         if self._bringing_up is not None:
@@ -177,7 +177,7 @@ class Processor:
     # -- Wiring ----------------------------------------------------------------------------------------------
 
     def _sealed(self, batches: Sequence[Waiting]) -> None:
-        self.pool.add(batches)
+        self.pool.queue.add(batches)
 
     async def _begin_forwarding(self) -> BeginForwarding:
         settings = self.settings
@@ -211,10 +211,10 @@ class Processor:
             sealed = await self.front.flush()
             patience = self.settings.drain_timeout or FLUSH_PATIENCE
             try:
-                await asyncio.wait_for(self.pool.drained(), patience)
+                await asyncio.wait_for(self.pool.queue.drained(), patience)
             except TimeoutError:
                 why = "; ".join(self.monitor.health().reasons) or "the workers are still at it"
-                waiting = sum(batch.tasks for batch in self.pool.backlog)
+                waiting = sum(batch.tasks for batch in self.pool.queue.backlog)
                 raise ControlError(
                     f"{waiting} closed tasks are safe in the journal, but not stored within {patience:g} s: {why}"
                 ) from None
@@ -237,7 +237,7 @@ class Processor:
             if arguments["dry"] or not withdrawn.removed.get("sealed_spans"):
                 return withdrawn
             try:
-                await asyncio.wait_for(self.pool.drained(), self.settings.drain_timeout or FLUSH_PATIENCE)
+                await asyncio.wait_for(self.pool.queue.drained(), self.settings.drain_timeout or FLUSH_PATIENCE)
             except TimeoutError:
                 return withdrawn
             await self.front.renew_keys()

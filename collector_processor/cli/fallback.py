@@ -10,7 +10,7 @@ from collector_processor.cli.configuration import load_settings
 from collector_processor.cli.output import add_formats, print_json, print_table, say
 
 if TYPE_CHECKING:
-    from collector_processor.app.storing.fallback import Figures
+    from collector_processor.app.storing.fallback_books import Figures
 
 
 def add_to(commands: Commands) -> None:

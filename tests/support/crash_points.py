@@ -111,7 +111,7 @@ def watch() -> None:
                 raise SystemExit(f"the point {name!r} isn't where it was: {error}") from error
     if process == FRONT:
         # What is stored while its task is being stored finds it when one looks again: not a minute later, in tests.
-        import_module("collector_processor.app.storing.pool").__dict__["JOIN_SECONDS"] = 1.0
+        import_module("collector_processor.app.storing.batch_queue").__dict__["JOIN_SECONDS"] = 1.0
 
 
 def _lay(point: Point, asked: Path) -> None:

@@ -21,6 +21,7 @@ from collector_processor.app.journalling.withdrawal import Withdrawn
 from collector_processor.app.outage import Outage
 from collector_processor.app.privacy import detector, keyring_of, privacy_keys, written_reason
 from collector_processor.app.storing.fallback import Fallback
+from collector_processor.app.storing.fallback_erasure import withdraw_lines
 from collector_processor.config import PREFIX, Settings
 from collector_processor.errors import ConfigError, NotRunningError
 from collector_processor.guard.privacy import Category, Person
@@ -120,7 +121,7 @@ async def _reach(url: str) -> None:
 
 async def withdraw(settings: Settings, front: Front, fallback: Fallback, subject: Subject, *, dry: bool) -> Withdrawn:
     """Erase what journal and fallback hold of somebody, or only look. Raises JournalError, FallbackError."""
-    lines, spans, letters, tasks = await fallback.withdraw(line_matcher(settings, subject), dry=dry)
+    lines, spans, letters, tasks = await withdraw_lines(front, fallback, line_matcher(settings, subject), dry=dry)
     withdrawn = await front.withdraw(subject, dry=dry)
     removed = Counter(withdrawn.removed) + Counter(fallback_lines=lines, fallback_spans=spans, dead_letters=letters)
     return withdrawn._replace(removed=dict(removed), tasks=[*withdrawn.tasks, *tasks])

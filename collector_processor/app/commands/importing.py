@@ -18,7 +18,8 @@ from collector_processor.app.outage import Outage
 from collector_processor.app.privacy import privacy_keys
 from collector_processor.app.storing.begin import beginner
 from collector_processor.app.storing.desk import BatchDesk
-from collector_processor.app.storing.fallback import Fallback, Figures
+from collector_processor.app.storing.fallback import Fallback
+from collector_processor.app.storing.fallback_books import Figures
 from collector_processor.app.storing.pool import WorkerPool
 from collector_processor.config import Settings
 from collector_processor.errors import NotRunningError
@@ -74,8 +75,8 @@ async def _import_alone(settings: Settings, tell: Tell) -> Figures:
         if database.ready.is_set():
             opened.push_async_callback(pool.stop)
             pool.start(1)
-            pool.open()
-        while progress.goes_on(fallback.figures(), fallback.problem or outage.problem, pool.problem):  # noqa: ASYNC110  # problems are no events
+            pool.queue.open()
+        while progress.goes_on(fallback.figures(), fallback.problem or outage.problem, pool.queue.problem):  # noqa: ASYNC110  # problems are no events
             await asyncio.sleep(LOOK_SECONDS)
         return fallback.figures()
 

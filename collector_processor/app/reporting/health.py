@@ -119,13 +119,13 @@ def reference() -> str:
 
 
 def _database(seen: Seen) -> Iterable[str | None]:
-    outage = seen.processor.outage.told(len(seen.processor.pool.backlog))
+    outage = seen.processor.outage.told(len(seen.processor.pool.queue.backlog))
     problem = seen.processor.database.problem
     yield outage if outage is not None or problem is None else f"database: {problem}"
 
 
 def _storing(seen: Seen) -> Iterable[str | None]:
-    problem = seen.processor.pool.problem
+    problem = seen.processor.pool.queue.problem
     yield None if problem is None else f"storing: {problem}"
 
 
@@ -153,7 +153,7 @@ def _dead_letters(seen: Seen) -> Iterable[str | None]:
 
 
 def _dead_letters_full(seen: Seen) -> Iterable[str | None]:
-    aside, limit = seen.processor.pool.aside, seen.processor.front.graveyard.max_bytes
+    aside, limit = seen.processor.pool.queue.aside, seen.processor.front.graveyard.max_bytes
     if aside:
         yield (
             f"dead letters are full: {len(aside)} batches stay sealed; "

@@ -97,7 +97,7 @@ class Monitor:
             raise
         self._database_bytes.append((time.monotonic(), self._figures.database_bytes))
         keeper.problem = None
-        if not self._processor.pool.backlog:
+        if not self._processor.pool.queue.backlog:
             self._processor.outage.ended()  # nobody else would find out
 
     # -- Answers ---------------------------------------------------------------------------------------------
@@ -129,14 +129,14 @@ class Monitor:
         return self._report()
 
     def _lag(self) -> float:
-        backlog = self._processor.pool.backlog
+        backlog = self._processor.pool.queue.backlog
         return max(0.0, time.time() - backlog[0].sealed_at / SECOND) if backlog else 0.0
 
     def _report(self) -> report.Status:
         processor, latest, figures = self._processor, self._latest, self._figures
         assert latest is not None
         counters, summary = latest.counters, latest.summary
-        backlog = processor.pool.backlog
+        backlog = processor.pool.queue.backlog
         equations = [journal_spans(counters), records(counters), deep_samples(counters)]
         if figures is not None:
             equations.append(database_spans(figures.ledger))

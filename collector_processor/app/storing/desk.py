@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 from uuid import UUID
 
 from collector_processor.app.database import DatabaseKeeper
@@ -12,8 +13,30 @@ from collector_processor.app.journalling.sealing import Waiting
 from collector_processor.model.stages import Applied
 
 
+class Desk(Protocol):
+    """Where batches come from and go to."""
+
+    async def complete(self, batch_id: UUID, applied: Applied) -> None:
+        """The database has a batch. Raises DeadLettersFullError: it stays sealed."""
+
+    async def halve(self, batch_id: UUID) -> Sequence[Waiting]:
+        """Seal a batch's tasks anew in two halves."""
+
+    async def bury(self, batch_id: UUID, error: str) -> None:
+        """Make a batch's tasks dead letters. Raises DeadLettersFullError: it stays sealed."""
+
+    async def recover(self) -> None:
+        """Before the database is tried again: bring it back, where that is ours to do."""
+
+    def begun(self, batch: Waiting) -> None:
+        """A worker takes a batch up."""
+
+    def spilled(self, batch_id: UUID) -> None:
+        """A batch has gone to the fallback."""
+
+
 class BatchDesk:
-    """Joins them for the pool (see workers.Desk)."""
+    """Joins them for the pool (see Desk)."""
 
     def __init__(self, front: Front, database: DatabaseKeeper, forwarding: Forwarding | None) -> None:
         self._front = front

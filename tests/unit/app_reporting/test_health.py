@@ -14,7 +14,7 @@ import pytest
 from collector_processor.app.outage import Outage
 from collector_processor.app.reporting.admin import State
 from collector_processor.app.reporting.health import CONDITIONS, LAG_SECONDS, Lately, Seen, Watched, judge
-from collector_processor.app.storing.fallback import Figures
+from collector_processor.app.storing.fallback_books import Figures
 from collector_processor.config import Settings
 from collector_processor.journal.format import Counters
 from collector_processor.store.halts import Halt
@@ -29,7 +29,7 @@ def well() -> Any:
         fault=None,
         outage=Outage(3, 1.0),
         database=Parts(problem=None),
-        pool=Parts(problem=None, backlog=[], aside=[]),
+        pool=Parts(queue=Parts(problem=None, backlog=[], aside=[])),
         fallback=Parts(figures=lambda: FIGURES),
         front=Parts(
             problem=None,
@@ -56,7 +56,7 @@ def the_same(parts: Any) -> None:
 
 def down(parts: Any) -> None:
     parts.outage.failed("connection refused", 3)
-    parts.pool.backlog = [object()] * 2
+    parts.pool.queue.backlog = [object()] * 2
 
 
 def filed(**changed: Any) -> Callable[[Any], None]:
@@ -80,13 +80,13 @@ HOLDING = [
     ("journal_not_written", "No space left", part("front.problem", "No space left"), {}),
     ("database", "down since .* 2 batches wait: connection refused", down, {}),
     ("database", "database: no answer", part("database.problem", "no answer"), {}),
-    ("storing", "storing: it ended", part("pool.problem", "it ended"), {}),
+    ("storing", "storing: it ended", part("pool.queue.problem", "it ended"), {}),
     ("lag", "waits for 301 s", the_same, {"lag": LAG_SECONDS + 1}),
     ("fallback", r"4 batches \(40 spans\) wait in /f", filed(batches=4, spans=40), {}),
     ("fallback_trouble", "the disk is full", filed(problem="the disk is full"), {}),
     ("fallback_trouble", "2 tasks were lost", filed(damaged_lines=2), {}),
     ("dead_letters_full", "81 of 100 bytes", the_same, {"dead_bytes": 81}),
-    ("dead_letters_full", "1 batches stay sealed", part("pool.aside", [object()]), {}),
+    ("dead_letters_full", "1 batches stay sealed", part("pool.queue.aside", [object()]), {}),
     ("dead_letters", r"\(7 spans\)", part("front.counters.dead", 7), {}),
     ("journal_unreadable", "3 entries can't be read: key 9", part("front.unreadable", {"key 9": 3}), {}),
     ("halted", "privacy resume 'one app'", part("halts.current", (HALT,)), {}),

@@ -19,6 +19,7 @@ from collector_processor.app.outage import Outage
 from collector_processor.app.privacy import privacy_keys, protector_of
 from collector_processor.app.protocol import Import, Prepared
 from collector_processor.app.storing.fallback import Fallback
+from collector_processor.app.storing.fallback_erasure import withdraw_lines
 from collector_processor.app.storing.fallback_work import as_lines, batch_of, outcome, recover
 from collector_processor.app.storing.pipeline import Pipeline
 from collector_processor.convert import FoldSettings
@@ -71,7 +72,7 @@ class Running(RunningFront):
         return request
 
     def files(self) -> list[Path]:
-        return sorted(self.fallback.folder.path.iterdir())
+        return sorted(self.fallback.books.folder.path.iterdir())
 
     def letters(self) -> dict[str, Any]:
         return self.ask(lambda transaction: dict(letters.letters(transaction.view)))
@@ -167,7 +168,7 @@ def test_a_damaged_line_is_counted_and_kept_apart(running: Running) -> None:
     file.write_bytes(content)
     running.take()
     assert (running.front.counters.damaged, running.front.counters.tasks_damaged) == (1, 1)
-    assert running.fallback.damaged_lines == 1
+    assert running.fallback.figures().damaged_lines == 1
     assert [path.name for path in running.files()] == [f"damaged-{file.name}"]
     running.assert_balanced()
 
@@ -203,9 +204,9 @@ def test_what_is_erased_neither_comes_back_nor_is_left_in_a_file(running: Runnin
     def mine(line: Line) -> bool:
         return bool(task_ids_of(line) & {"task-1", "task-3"})
 
-    dry = running.run(running.fallback.withdraw(mine, dry=True))
+    dry = running.run(withdraw_lines(running.front, running.fallback, mine, dry=True))
     assert len(running.letters()) == 1
-    done = running.run(running.fallback.withdraw(mine, dry=False))
+    done = running.run(withdraw_lines(running.front, running.fallback, mine, dry=False))
     assert dry == done
     assert done[:3] == (1, 1, 1)
     assert sorted(int.from_bytes(key.span_id, "big") for key in done[3]) == [1, 3]
@@ -243,7 +244,7 @@ def test_of_somebody_in_a_file_every_line_goes_and_no_other(running: Running, ki
     assert running.front.counters.in_fallback == 7
 
     named = line_matcher(settings, subject_of(settings, kind, value))
-    lines, spans, letters_, tasks = running.run(running.fallback.withdraw(named, dry=False))
+    lines, spans, letters_, tasks = running.run(withdraw_lines(running.front, running.fallback, named, dry=False))
     assert (lines, spans, letters_, len(tasks)) == (3, 5, 0, 2)
     left = [line for path in running.files() for line in path.read_bytes().splitlines() if line.strip()]
     assert [task_ids_of(decode(line)) for line in left] == [{"his"}]
