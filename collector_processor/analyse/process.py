@@ -2,16 +2,19 @@
 
 Three limits hold whatever an analyser does: the kernel ends the process when the time of a work is over, also when
 the pool that should have done so is gone; it may take no more memory than it is given beyond what it begins with; and
-a message that is longer than the pool accepts is not sent.
+a message that is longer than the pool accepts is not sent. It ends with its pool, also while it waits for a model.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
+import select
 import signal
 import struct
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -56,6 +59,7 @@ def serve(
     alarm_seconds: float = ALARM_SECONDS,
 ) -> None:
     """Answer until the input ends; a work may take `alarm_seconds` longer than its time before the kernel steps in."""
+    threading.Thread(target=_end_with, args=(source.fileno(),), daemon=True).start()
     _limit_memory(memory_bytes)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     write(sink, UP)
@@ -81,6 +85,14 @@ def write(sink: BinaryIO, message: bytes) -> None:
     """Send a message."""
     sink.write(LENGTH.pack(len(message)) + message)
     sink.flush()
+
+
+def _end_with(source: int) -> None:
+    """End when nobody is left at the other end of the input: no answer is worth waiting for then."""
+    waiting = select.poll()
+    waiting.register(source, 0)  # its end alone, not what there is to read
+    waiting.poll()
+    os._exit(0)
 
 
 def _limit_memory(allowed: int) -> None:

@@ -147,11 +147,14 @@ async def test_requests_to_a_model_are_granted_within_the_hours_budget():
         assert why(await analysts.analyse(work(Facet.JUDGE))) == (SampleStatus.SHED, SampleReason.BUDGET)
 
 
-def test_a_process_whose_pool_is_gone_ends_itself():
-    """Nobody is there to end it, and its analyser never does."""
+@pytest.mark.parametrize(("seconds", "gone", "end"), [(1.0, False, -signal.SIGALRM), (60.0, True, 0)])
+def test_a_process_ends_itself_when_its_time_is_over_or_its_pool_is_gone(seconds, gone, end):
+    """Nobody ends it, and its analyser never does."""
     with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as left_alone:
         assert left_alone.stdin is not None
-        for message in (b"impatient", encode(Job(work(Facet.AST), 1.0))):
+        for message in (b"impatient", encode(Job(work(Facet.AST), seconds))):
             left_alone.stdin.write(LENGTH.pack(len(message)) + message)
-        left_alone.stdin.close()
-        assert left_alone.wait(30) == -signal.SIGALRM
+        left_alone.stdin.flush()
+        if gone:
+            left_alone.stdin.close()
+        assert left_alone.wait(30) == end
