@@ -30,8 +30,9 @@ demo: $(READY) ## run a small real arbiter, store what it did, show it
 demo-jaeger: $(READY) ## the same, and one of its traces in a Jaeger (JAEGER=/path/to/jaeger: your own)
 	@PYTHONPATH=tests $(BIN)/python -m servers.demo_jaeger $(JAEGER)
 
+# In their order, not by files' numbers of tests: the long files come first and short ones fill the end.
 test: $(READY) ## run all tests; those of a server that isn't there are skipped
-	$(BIN)/python -m pytest -n auto --maxprocesses=8 --dist=loadfile $(TESTS)
+	$(BIN)/python -m pytest -n auto --maxprocesses=8 --dist=loadfile --no-loadscope-reorder $(TESTS)
 
 crash: export KILLS ?= 1000
 crash: export POWER_CUTS ?= 2000
