@@ -141,11 +141,14 @@ class Transaction:
             SEQUENCE.unpack(key)[0]: int.from_bytes(value, "big")
             for key, value in rows_of(self._txn, self._dbs["taken"])
         }
+        for stored in self.stored():
+            yield stored, taken.get(stored.sequence, 0)
+
+    def stored(self, start: int = 0) -> Iterator[Stored]:
+        """Every fragment from a sequence on. Reads keys only."""
         with self._txn.cursor(db=self._dbs["spans"]) as cursor:
-            for stored_key in cursor.iternext(keys=True, values=False):
-                stored = stored_of(stored_key)
-                if stored is not None:
-                    yield stored, taken.get(stored.sequence, 0)
+            keys = cursor.iternext(keys=True, values=False) if cursor.set_range(SEQUENCE.pack(start)) else ()
+            yield from filter(None, map(stored_of, keys))
 
     # -- Sealing ---------------------------------------------------------------------------------------------
 

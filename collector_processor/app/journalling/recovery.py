@@ -13,7 +13,7 @@ from collector_processor.model.stages import Member
 
 
 def rebuild(transaction: Transaction, assembler: Assembler, shares: Shares) -> list[Waiting]:
-    """Tell index and shares of every fragment; returns the batches that were sealed before."""
+    """Tell the index of every fragment, and shares that there are some; returns the batches that were sealed before."""
     sealed: dict[int, int] = {}
     waiting: list[Waiting] = []
     for batch in transaction.sealed_batches():
@@ -22,8 +22,8 @@ def rebuild(transaction: Transaction, assembler: Assembler, shares: Shares) -> l
             _mark(sealed, task.members)
     for _, analysis in analyses.pending(transaction.view):
         _mark(sealed, analysis.members)
+    shares.found(transaction.counters.sequence)
     for stored, taken in transaction.fragments():
-        shares.found(stored)
         assembler.restore(stored, taken | sealed.get(stored.sequence, 0))
     return waiting
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
-from collector_processor.app.journalling.shares import Service, Shares
+from collector_processor.app.journalling.ledger import Service
+from collector_processor.app.journalling.shares import Shares
 from collector_processor.assemble.assembler import Assembler
 from collector_processor.assemble.shedding import Excess
 from collector_processor.config import Settings

@@ -6,11 +6,14 @@ they can get equal parts, and there is always room for who comes next. Used in t
 
 from __future__ import annotations
 
-from collections import Counter, deque
+import contextlib
+import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
+from collector_processor.app.journalling.ledger import Ledger, Service
 from collector_processor.assemble.messages import RawTraces
 from collector_processor.convert.source import describe
 from collector_processor.errors import DamagedEntryError, JournalFullError
@@ -19,20 +22,10 @@ from collector_processor.journal.transaction import Transaction
 from collector_processor.model.otlp import Origin
 from collector_processor.model.stages import Fragment, Stored
 
-RECOUNTED: Final = 200
-"""Fragments found at the start that one commit reads, to know whose they are: requests go on meanwhile."""
+RECOUNT_SECONDS: Final = 0.02
+"""For so long each tick reads fragments that were found at the start, to know whose they are: requests go on."""
 NEARLY: Final = 0.8
 """Part of its share from which on a service is told to be near its end."""
-
-
-class Service(NamedTuple):
-    """Namespace and name, as its resource says; None where it says none."""
-
-    namespace: str | None
-    name: str | None
-
-    def __str__(self) -> str:
-        return "/".join(part for part in self if part) or "an unnamed service"
 
 
 class Shares:
@@ -51,12 +44,10 @@ class Shares:
         self._max_bytes = max_bytes
         self._share = share
         self._max_spans = max_spans
-        self._held: Counter[Service] = Counter()
-        self._spans: Counter[Service] = Counter()
-        self._fragments: dict[int, tuple[Service, int, int]] = {}
+        self._ledger = Ledger()
         self._coming: Counter[Service] = Counter()
         self._coming_in: Transaction | None = None
-        self._unknown: deque[tuple[int, int]] = deque()
+        self._unknown_from, self._unknown_to = 0, -1
 
     def check(self, transaction: Transaction, fragments: Iterable[Fragment], limit: int) -> None:
         """Refuse a request whose service holds its share already; `limit` are the bytes that it may fill up to.
@@ -71,7 +62,7 @@ class Shares:
             sizes[_service(fragment.resource)] += len(fragment.payload)
         used = transaction.used_bytes()
         for service, size in sizes.items() if self._share < 1 else ():
-            held = self._held[service] + self._coming[service]
+            held = self._ledger.bytes[service] + self._coming[service]
             room = self._room(held, used, limit)
             if held + size > room:
                 raise JournalFullError(
@@ -82,7 +73,7 @@ class Shares:
         self._coming += sizes
 
     def _check_spans(self, service: Service, open_spans: int, part: float) -> None:
-        held, limit = self._spans[service], int(self._max_spans * part)
+        held, limit = self._ledger.spans[service], int(self._max_spans * part)
         room = self._room(held, open_spans, limit)
         if open_spans > self._share * limit and held > room:
             raise JournalFullError(
@@ -95,83 +86,77 @@ class Shares:
 
     def note(self, stored: Stored, fragment: Fragment) -> None:
         """A fragment is in the journal."""
-        self._enter(stored.sequence, _service(fragment.resource), len(fragment.payload), stored.spans)
+        self._ledger.enter(stored.sequence, _service(fragment.resource), len(fragment.payload), stored.spans)
 
     def gone(self, sequences: Sequence[int]) -> None:
         """These fragments have left it."""
         for sequence in sequences:
-            known = self._fragments.pop(sequence, None)
-            if known is not None:
-                service, size, spans = known
-                self._held[service] -= size
-                self._spans[service] -= spans
-                if not self._spans[service]:
-                    del self._held[service], self._spans[service]
+            self._ledger.leave(sequence)
 
     def shrunk(self, left: Mapping[int, Left]) -> None:
         """These fragments have so much left."""
         for sequence, now in left.items():
-            if (known := self._fragments.get(sequence)) is not None:
-                service, size, spans = known
-                self._held[service] -= size - now.bytes
-                self._spans[service] -= spans - now.spans
-                self._fragments[sequence] = service, now.bytes, now.spans
+            if (entered := self._ledger.leave(sequence)) is not None:
+                self._ledger.enter(sequence, entered.service, now.bytes, now.spans)
 
     def sizes(self, services: Collection[object] | None = None) -> Callable[[int], int]:
         """Bytes of a fragment by its sequence; 0 of one that none of these services sent, 1 where nobody knows yet."""
 
         def size_of(sequence: int) -> int:
-            service, size, _ = self._fragments.get(sequence, (None, 1, 0))
-            return size if services is None or service in services else 0
+            entered = self._ledger.get(sequence)
+            if services is None:
+                return entered.bytes if entered else 1
+            return entered.bytes if entered and entered.service in services else 0
 
         return size_of
 
     def over(self, mark: float, to: float, used: int, limit: int) -> dict[Service, int]:
         """Services that hold more than this part of their share, and what they hold above the part `to` of it."""
-        rooms = {service: self._room(held, used, limit) for service, held in self._held.items()}
+        rooms = {service: self._room(held, used, limit) for service, held in self._ledger.bytes.items()}
         return {
-            service: int(self._held[service] - to * room)
+            service: int(self._ledger.bytes[service] - to * room)
             for service, room in rooms.items()
-            if self._share < 1 and self._held[service] > mark * room
+            if self._share < 1 and self._ledger.bytes[service] > mark * room
         }
 
     def over_spans(self, mark: float, to: float, open_spans: int, limit: int) -> dict[Service, int]:
         """The same of their share of the spans that may be open."""
         if self._share >= 1 or open_spans <= mark * self._share * limit:
             return {}
-        rooms = {service: self._room(held, open_spans, limit) for service, held in self._spans.items()}
+        rooms = {service: self._room(held, open_spans, limit) for service, held in self._ledger.spans.items()}
         return {
-            service: int(self._spans[service] - to * room)
+            service: int(self._ledger.spans[service] - to * room)
             for service, room in rooms.items()
-            if self._spans[service] > mark * room
+            if self._ledger.spans[service] > mark * room
         }
 
-    def found(self, stored: Stored) -> None:
-        """A fragment was there at the start; whose it is, is read later."""
-        self._unknown.append((stored.sequence, stored.spans))
+    def found(self, last: int) -> None:
+        """Fragments up to this sequence may be there from before the start; whose they are is read tick by tick."""
+        self._unknown_from, self._unknown_to = 0, last
 
     def recount(self, transaction: Transaction) -> None:
         """Read whose some of these are."""
-        for _ in range(min(RECOUNTED, len(self._unknown))):
-            sequence, spans = self._unknown.popleft()
-            try:
-                payload = transaction.payload(sequence)
-            except DamagedEntryError:
-                continue  # it has left meanwhile, or nobody can say whose it is
-            resources = RawTraces.FromString(payload).resource_spans
-            service = _service(b"".join(resources[0].resource) if resources else b"")
-            self._enter(sequence, service, len(payload), spans)
-
-    def _enter(self, sequence: int, service: Service, size: int, spans: int) -> None:
-        self._fragments[sequence] = (service, size, spans)
-        self._held[service] += size
-        self._spans[service] += spans
+        if self._unknown_from > self._unknown_to:
+            return
+        until = time.perf_counter() + RECOUNT_SECONDS
+        for stored in transaction.stored(self._unknown_from):
+            if stored.sequence > self._unknown_to:
+                break
+            with contextlib.suppress(DamagedEntryError):  # nobody can say whose it is
+                payload = transaction.payload(stored.sequence)
+                resources = RawTraces.FromString(payload).resource_spans
+                service = _service(b"".join(resources[0].resource) if resources else b"")
+                self._ledger.enter(stored.sequence, service, len(payload), stored.spans)
+            self._unknown_from = stored.sequence + 1
+            if time.perf_counter() > until:
+                return
+        self._unknown_from = self._unknown_to + 1
 
     def crowded(self, used: int) -> int:
         """How many services hold nearly all of their share."""
         if self._share >= 1:
             return 0
-        return sum(held > NEARLY * self._room(held, used, self._max_bytes) for held in [*self._held.values()])
+        return sum(held > NEARLY * self._room(held, used, self._max_bytes) for held in [*self._ledger.bytes.values()])
 
 
 @lru_cache(maxsize=1024)

@@ -87,10 +87,10 @@ def test_a_start_finds_out_whose_the_fragments_are(running: Running) -> None:
 
 
 def test_what_is_counted_is_what_the_journal_holds(running: Running) -> None:
-    count: Callable[[], int] = lambda: sum(running.front._shares._held.values())  # noqa: E731  # asked three times
+    count: Callable[[], int] = lambda: sum(running.front._shares._ledger.bytes.values())  # noqa: E731  # asked three times
     for service in ("a", "b", "a"):
         running.send_from(service)
     assert 3 * LARGE < count() < 3 * LARGE + 1000
     running.store()
     assert count() == 0
-    assert not running.front._shares._fragments
+    assert not running.front._shares._ledger._pages

@@ -108,7 +108,7 @@ def test_a_fragment_that_is_needed_still_is_rewritten_without_their_bytes(runnin
     assert running.front.counters.open == 2
     sizes = running.ask(lambda transaction: [len(value) for _, value in rows_of(transaction._txn, spans(transaction))])
     assert sum(sizes) < 1000
-    assert sum(running.front._shares._held.values()) < 1000
+    assert sum(running.front._shares._ledger.bytes.values()) < 1000
     running.send(Piece(1, 1, 0, "task"))
     running.wait(11)
     (task,) = running.tasks()
