@@ -8,7 +8,7 @@ are the journalled ones, so that a restart changes nothing.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from collector_processor.assemble.census import Census
@@ -48,7 +48,7 @@ class Assembler:
         self._limits = limits
         self._not_before = started + limits.grace
         self._traces: dict[bytes, Trace] = {}
-        self._timers: dict[int, list[bytes]] = {}
+        self._timers: defaultdict[int, list[bytes]] = defaultdict(list)
         self._clock = started // TICK
         self._ready: dict[bytes, Plan] = {}
         self._stale: set[bytes] = set()
@@ -99,33 +99,40 @@ class Assembler:
     def add(self, stored: Stored, arrival: Arrival, headers: bytes) -> None:
         """A fragment is durable: index it and plan when to look at its trace."""
         trace = self._traces.get(stored.trace_id)
+        entry = Entry(stored, arrival.duplicates, headers)
         if trace is None:
             known = arrival.known
             shared = NOTHING_KNOWN if known is not None and not (known.closed or known.links) else known
-            trace = self._traces[stored.trace_id] = Trace(shared)
-        elif trace.ids is not None:
-            trace.ids.update(headers[start : start + 8] for start in range(0, len(headers), HEADER.size))
-        self._append(trace, Entry(stored, arrival.duplicates, headers))
+            trace = self._traces[stored.trace_id] = Trace(shared, entry)
+            self._census.enter(trace)
+        else:
+            if trace.ids is not None:
+                trace.ids.update(headers[start : start + 8] for start in range(0, len(headers), HEADER.size))
+            if has_task(entry.flags) and not trace.tasks:
+                self._census.leave(trace)
+                trace.append(entry)
+                self._census.enter(trace)
+            else:  # it is counted as before
+                trace.append(entry)
         self._touch(stored, trace)
 
-    def restore(self, stored: Stored, taken: int) -> None:
-        """Index a fragment found at the start; `taken` is the mask of spans that are sealed or gone."""
-        if taken and taken.bit_count() == stored.spans:
-            return
-        trace = self._traces.get(stored.trace_id)
-        if trace is None:
-            trace = self._traces[stored.trace_id] = Trace(None)
-        self._append(trace, Entry(stored, taken, None))
-        self._plan(stored.trace_id, trace, stored.arrived + self._limits.grace)
-
-    def _append(self, trace: Trace, entry: Entry) -> None:
-        if trace.entries:
-            if trace.tasks or not has_task(entry.flags):  # it is counted as before
+    def restore(self, found: Iterable[Stored], taken: Mapping[int, int]) -> None:
+        """Index the fragments found at a start; `taken` are the masks of spans that are sealed or gone, by sequence."""
+        traces = self._traces
+        for stored in found:
+            gone = taken.get(stored.sequence, 0)
+            if gone and gone.bit_count() == stored.spans:
+                continue
+            entry = Entry(stored, gone, None)
+            trace = traces.get(stored.trace_id)
+            if trace is None:
+                traces[stored.trace_id] = Trace(None, entry)
+            else:
                 trace.append(entry)
-                return
-            self._census.leave(trace)
-        trace.append(entry)
-        self._census.enter(trace)
+        grace = self._limits.grace
+        for trace_id, trace in traces.items():
+            self._census.enter(trace)
+            self._plan(trace_id, trace, trace.entries[0].arrived + grace)
 
     def _touch(self, stored: Stored, trace: Trace) -> None:
         if stored.trace_id in self._ready:
@@ -139,11 +146,7 @@ class Assembler:
         tick = max(-(-max(when, self._not_before) // TICK), self._clock + 1)
         if not trace.due or tick < trace.due:
             trace.due = tick
-            planned = self._timers.get(tick)
-            if planned is None:
-                self._timers[tick] = [trace_id]
-            else:
-                planned.append(trace_id)
+            self._timers[tick].append(trace_id)
 
     # -- Closing ---------------------------------------------------------------------------------------------
 

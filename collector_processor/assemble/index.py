@@ -40,10 +40,7 @@ class Entry:
     __slots__ = ("arrived", "flags", "headers", "sequence", "spans", "taken")
 
     def __init__(self, stored: Stored, taken: int, headers: bytes | None) -> None:
-        self.sequence = stored.sequence
-        self.arrived = stored.arrived
-        self.flags = stored.flags
-        self.spans = stored.spans
+        self.sequence, _, self.flags, self.spans, self.arrived = stored
         self.taken = taken
         self.headers = headers
 
@@ -61,9 +58,9 @@ class Trace:
 
     __slots__ = ("due", "entries", "ids", "known", "tasks")
 
-    def __init__(self, known: Known | None) -> None:
-        self.entries: list[Entry] = []
-        self.tasks = 0
+    def __init__(self, known: Known | None, first: Entry) -> None:
+        self.entries = [first]
+        self.tasks = int(_TASK[first.flags])
         self.due = 0
         self.known = known
         self.ids: set[bytes] | None = None

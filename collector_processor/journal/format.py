@@ -61,6 +61,7 @@ SEQUENCE: Final = struct.Struct(">Q")
 NUMBER: Final = struct.Struct(">I")
 _KEY: Final = struct.Struct(">QH16sBIQ")
 NONCE: Final = struct.Struct(">IQ")
+_WHOLE_KEY: Final = struct.Struct(f"{_KEY.format}{NONCE.size}x")
 _LINK: Final = struct.Struct("<8s8sB")
 _FLAGS: Final = tuple(FragmentFlag(bits) for bits in range(2 ** len(FragmentFlag)))
 
@@ -225,16 +226,22 @@ def parse_fragment_key(key: bytes) -> FragmentKey:
         raise _damaged(key) from None
 
 
-def stored_of(key: bytes) -> Stored | None:
-    """The fragment that a key of `spans` stands for; None for all of its parts but the first.
+def stored_of(keys: Sequence[bytes]) -> Iterator[Stored]:
+    """The fragments that keys of `spans` stand for, one each; parts but the first stand for none.
 
-    Apart from `parse_fragment_key` because a start reads millions. Raises DamagedEntryError.
+    Apart from `parse_fragment_key`, and many at once, because a start reads millions. Raises DamagedEntryError.
     """
+    for key in keys if {*map(len, keys)} != {_WHOLE_KEY.size} else ():
+        if len(key) != _WHOLE_KEY.size:
+            raise _damaged(key)
     try:
-        sequence, part, trace_id, flags, spans, arrived = _KEY.unpack_from(key)
-        return None if part else Stored(sequence, trace_id, _FLAGS[flags], spans, arrived)
-    except (struct.error, IndexError):
-        raise _damaged(key) from None
+        for sequence, part, trace_id, flags, spans, arrived in _WHOLE_KEY.iter_unpack(b"".join(keys)):
+            if not part:
+                yield Stored(sequence, trace_id, _FLAGS[flags], spans, arrived)
+    except IndexError:
+        for key in keys:
+            parse_fragment_key(key)  # says which
+        raise
 
 
 def _damaged(key: bytes) -> DamagedEntryError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from collector_processor.journal.format import Databases, LmdbTransaction
 
 log = get_logger(__name__)
+READ_AT_ONCE: Final = 1000
+"""Keys that are unpacked together."""
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -135,20 +137,17 @@ class Transaction:
         batches = [decode_batch(value) for _, value in rows_of(self._txn, self._dbs["seals"])]
         yield from sorted(batches, key=lambda batch: batch.sealed_at)
 
-    def fragments(self) -> Iterator[tuple[Stored, int]]:
-        """Every fragment in order of arrival, with the mask of positions that have left it. Reads keys only."""
-        taken = {
-            SEQUENCE.unpack(key)[0]: int.from_bytes(value, "big")
-            for key, value in rows_of(self._txn, self._dbs["taken"])
-        }
-        for stored in self.stored():
-            yield stored, taken.get(stored.sequence, 0)
+    def taken(self) -> dict[int, int]:
+        """The masks of positions that have left a fragment, by sequence, where others are still there."""
+        rows = rows_of(self._txn, self._dbs["taken"])
+        return {SEQUENCE.unpack(key)[0]: int.from_bytes(value, "big") for key, value in rows}
 
-    def stored(self, start: int = 0) -> Iterator[Stored]:
-        """Every fragment from a sequence on. Reads keys only."""
+    def fragments(self, start: int = 0) -> Iterator[Stored]:
+        """Every fragment from a sequence on, in order of arrival. Reads keys only."""
         with self._txn.cursor(db=self._dbs["spans"]) as cursor:
-            keys = cursor.iternext(keys=True, values=False) if cursor.set_range(SEQUENCE.pack(start)) else ()
-            yield from filter(None, map(stored_of, keys))
+            keys = iter(cursor.iternext(keys=True, values=False) if cursor.set_range(SEQUENCE.pack(start)) else ())
+            while some := [*islice(keys, READ_AT_ONCE)]:
+                yield from stored_of(some)
 
     # -- Sealing ---------------------------------------------------------------------------------------------
 

@@ -55,7 +55,7 @@ class Holding:
     def forget_gone(self, transaction: Transaction) -> None:
         """Count only what is still in the journal, after something was taken out of it otherwise than by sealing."""
         if self._fragments:
-            present = {stored.sequence for stored, _ in transaction.fragments()}
+            present = {stored.sequence for stored in transaction.fragments()}
             self._fragments = {sequence: known for sequence, known in self._fragments.items() if sequence in present}
             self._recount()
 

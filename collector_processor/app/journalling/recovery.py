@@ -14,17 +14,16 @@ from collector_processor.model.stages import Member
 
 def rebuild(transaction: Transaction, assembler: Assembler, shares: Shares) -> list[Waiting]:
     """Tell the index of every fragment, and shares that there are some; returns the batches that were sealed before."""
-    sealed: dict[int, int] = {}
+    taken = transaction.taken()
     waiting: list[Waiting] = []
     for batch in transaction.sealed_batches():
         waiting.append(Waiting(batch.id, batch.sealed_at, len(batch.tasks), batch.spans))
         for task in batch.tasks:
-            _mark(sealed, task.members)
+            _mark(taken, task.members)
     for _, analysis in analyses.pending(transaction.view):
-        _mark(sealed, analysis.members)
+        _mark(taken, analysis.members)
     shares.found(transaction.counters.sequence)
-    for stored, taken in transaction.fragments():
-        assembler.restore(stored, taken | sealed.get(stored.sequence, 0))
+    assembler.restore(transaction.fragments(), taken)
     return waiting
 
 

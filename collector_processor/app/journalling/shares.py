@@ -139,7 +139,7 @@ class Shares:
         if self._unknown_from > self._unknown_to:
             return
         until = time.perf_counter() + RECOUNT_SECONDS
-        for stored in transaction.stored(self._unknown_from):
+        for stored in transaction.fragments(self._unknown_from):
             if stored.sequence > self._unknown_to:
                 break
             with contextlib.suppress(DamagedEntryError):  # nobody can say whose it is

@@ -128,7 +128,7 @@ def test_nothing_closes_before_the_grace_after_a_start() -> None:
     bench = Bench()
     stored = Stored(1, TASK.trace_id, split(request([TASK])).fragments[0].flags, 1, START - 3600 * SECOND)
     bench.stored[1] = stored, split(request([TASK])).fragments[0].headers
-    bench.assembler.restore(stored, 0)
+    bench.assembler.restore([stored], {})
     assert bench.at(9.9) == []
     assert bench.tasks(bench.at(10)) == {1: [1]}
 

@@ -23,7 +23,7 @@ Span = tuple[int, int, Role, int]
 
 def trace_of(*fragments: tuple[int, Sequence[Span]], taken: int = 0) -> Trace:
     """A trace of fragments, each an arrival and its spans; `taken` of the first."""
-    trace = Trace(NOTHING)
+    trace: Trace | None = None
     for sequence, (arrived, spans) in enumerate(fragments):
         headers = b"".join(
             HEADER.pack(number.to_bytes(8, "big"), parent.to_bytes(8, "big"), role, size)
@@ -31,7 +31,12 @@ def trace_of(*fragments: tuple[int, Sequence[Span]], taken: int = 0) -> Trace:
         )
         flags = FragmentFlag.TASK if any(span[2] is Role.TASK for span in spans) else FragmentFlag.NONE
         stored = Stored(sequence + 1, TRACE, flags, len(spans), arrived)
-        trace.append(Entry(stored, taken if not sequence else 0, headers))
+        entry = Entry(stored, taken if not sequence else 0, headers)
+        if trace is None:
+            trace = Trace(NOTHING, entry)
+        else:
+            trace.append(entry)
+    assert trace is not None
     return trace
 
 

@@ -16,7 +16,15 @@ from collector_processor.errors import DamagedEntryError, JournalError, JournalI
 from collector_processor.journal.cipher import Decryption
 from collector_processor.journal.commit import GroupCommit
 from collector_processor.journal.environment import Environment
-from collector_processor.journal.format import PART, FragmentKey, cut, fragment_key, parse_fragment_key, stored_of
+from collector_processor.journal.format import (
+    NONCE,
+    PART,
+    FragmentKey,
+    cut,
+    fragment_key,
+    parse_fragment_key,
+    stored_of,
+)
 from collector_processor.journal.reader import View, read_counters, read_fragment
 from collector_processor.journal.transaction import Transaction
 from collector_processor.model.stages import HEADER, Fragment, FragmentFlag
@@ -181,10 +189,10 @@ class TestGroupCommit:
             commit.stop()
 
 
-@pytest.mark.parametrize("read", [parse_fragment_key, stored_of])
+@pytest.mark.parametrize("read", [parse_fragment_key, lambda key: list(stored_of([key]))])
 @pytest.mark.parametrize("garble", [lambda key: key[:20], lambda key: key[:26] + b"\xff" + key[27:]])
 def test_a_garbled_key_is_refused_in_words(read, garble):
-    key = fragment_key(FragmentKey(1, 0, bytes(16), FragmentFlag.TASK, 3, 5))
+    key = fragment_key(FragmentKey(1, 0, bytes(16), FragmentFlag.TASK, 3, 5)) + bytes(NONCE.size)
     assert read(key)
     with pytest.raises(DamagedEntryError, match=r"the key [0-9a-f]+ of a journal entry is damaged"):
         read(garble(key))

@@ -245,12 +245,12 @@ class JournalProtocol(RuleBasedStateMachine):
     def _places(self, transaction: Transaction) -> Counter[SpanKey]:
         """Where every span is: open in the journal, sealed and not applied, or in the database."""
         places: Counter[SpanKey] = Counter()
-        gone: dict[int, int] = {}
+        gone = transaction.taken()
         for _, analysis in analyses.pending(transaction.view):
             for member in analysis.members:
                 gone[member.sequence] = gone.get(member.sequence, 0) | member.mask
-        for stored, left in transaction.fragments():
-            taken = left | gone.get(stored.sequence, 0)
+        for stored in transaction.fragments():
+            taken = gone.get(stored.sequence, 0)
             for position, header in enumerate(HEADER.iter_unpack(transaction.headers(stored.sequence))):
                 if not taken >> position & 1:
                     places[SpanKey(stored.trace_id, header[0])] += 1
