@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -29,6 +29,10 @@ UNACCOUNTED: Final = frozenset(
 """Reasons of a sample that may not know of the requests that were made for it."""
 FRAME_BYTES: Final = 64 * 1024
 """What a sample may be longer than its content."""
+
+Booked = Mapping[Facet, Mapping[int, int]]
+"""Facet → minute since the epoch → requests to its model."""
+Keep = Callable[[Booked], Awaitable[None]]
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -84,6 +88,15 @@ class Pool:
         for _ in range(processes):
             self._free.put_nowait(None)
         self._processes: set[_Process] = set()
+        self._keep: Keep | None = None
+
+    def remember(self, booked: Booked, keep: Keep) -> None:
+        """Go on with what was booked before a restart.
+
+        `keep` is told what is booked before a request is made; what it raises, `analyse` raises, and nobody is asked.
+        """
+        self._budgets = {facet: Budget(each.calls_per_hour, booked.get(facet)) for facet, each in self._asking.items()}
+        self._keep = keep
 
     async def analyse(self, work: Work) -> Sample:
         """Analyse one facet of one task; waits for a process that is free.
@@ -98,12 +111,14 @@ class Pool:
         asking = self._asking.get(work.facet)
         if asking is None:
             return await self._run(work, self._limits.seconds)
-        budget, at = self._budgets[work.facet], time.monotonic()
+        budget, at = self._budgets[work.facet], time.time_ns()
         if budget.left(at) < asking.least:
             return Sample(work.facet, work.facet, SampleStatus.SHED, SampleReason.BUDGET)
         granted = budget.grant(asking.most, at)
         used = 0
         try:
+            if self._keep is not None:
+                await self._keep({facet: each.booked for facet, each in self._budgets.items()})
             sample = await self._run(msgspec.structs.replace(work, calls=granted), self._limits.model_seconds)
             used = granted if sample.reason in UNACCOUNTED else sample.calls
         finally:

@@ -10,7 +10,7 @@ analyses    number 8                   →  Analysis (msgpack): a stored task wh
 fallback    batch id 16                →  Spilled (msgpack): a batch whose lines lie in a fallback file
 dead        batch id 16 | place 4 | nonce 12  →  DeadLetter (msgpack): a task of that batch that could not be stored
 undecodable number 8 | nonce 12        →  UndecodableSpan (msgpack), raw and bounded
-meta        name                       →  version, identity, counters, epochs, sampling
+meta        name                       →  version, identity, counters, epochs, sampling, requests
 
 Whatever an application wrote stands in spans, dead and undecodable. Their values are encrypted with AES-256-GCM, tag
 last; the nonce at a key's end is `epoch 4 | counter 8`, and the whole key is authenticated with the value, so that

@@ -17,6 +17,7 @@ from uuid import UUID
 from collector_processor.analyse import Part, Work
 from collector_processor.app.analysing.outbox import Ended, Outbox
 from collector_processor.app.analysing.pool import pool_of
+from collector_processor.app.analysing.requests import Requests
 from collector_processor.app.database import DatabaseKeeper
 from collector_processor.app.journalling.front import Front
 from collector_processor.config import Settings
@@ -74,6 +75,8 @@ class Analysing:
         self._keeper = database
         self._front = front
         self._pool = pool_of(settings, privacy_keys)
+        self._requests = Requests(front.run)
+        self._recalled = False
         self._free = asyncio.Semaphore(settings.analysts + 1)  # one more reads while the others are looked at
         self._after = 0
         self._mine: set[int] = set()
@@ -129,6 +132,9 @@ class Analysing:
 
     async def _look(self, tasks: asyncio.TaskGroup) -> None:
         """Begin with the next analyses that are pending, or wait for some."""
+        if not self._recalled:
+            self._pool.remember(await self._requests.recall(), self._requests.keep)
+            self._recalled = True
         page = self._front.reader.analyses(self._after, PAGE)
         found = [_Pending(number, each, point_id(each.trace_id, each.span_id)) for number, each in page]
         mine = [each for each in found if self._is_due(each.number)]

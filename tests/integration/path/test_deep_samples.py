@@ -157,6 +157,22 @@ def test_what_was_being_analysed_when_all_was_killed_is_done_after_the_start_and
     processor.stop()
 
 
+def test_a_crash_while_the_judge_is_asked_spends_the_hour(
+    new_processor: Start, policies: Callable[[str], str], judge: Judge
+) -> None:
+    one = {"JUDGE_CALLS_PER_HOUR": "1"}
+    processor = new_processor(SAMPLING=policies(ALL), **judge.settings, **one).start()
+    store(processor, *whole())
+    judge.wait_until_asked()
+    wait_for_end(processor.kill())
+    judge.free.set()
+    processor.start()
+    processor.wait_for(lambda status: status.analysis and not status.analysis.pending)
+    assert samples(processor)["judge"] == "shed"
+    assert len(judge.endpoint.requests) == 1
+    processor.stop()
+
+
 def test_who_is_erased_is_erased_from_what_waits_for_its_analysis(
     new_processor: Start, policies: Callable[[str], str], judge: Judge
 ) -> None:

@@ -9,7 +9,6 @@ from support.analysis import unclean, work_of
 from support.lifecycle import execution, task
 
 from collector_processor.analyse import Cleaned, Finding
-from collector_processor.analyse.budget import Budget
 from collector_processor.analyse.examine import examine
 from collector_processor.model.samples import SampleReason, SampleStatus
 from collector_processor.model.sampling import Facet
@@ -116,19 +115,3 @@ def test_a_privacy_pass_that_raises_lets_nothing_out():
 def test_a_facet_without_an_analyser_has_no_endpoint():
     sample = examine(work_of(facet=Facet.JUDGE), {}, unclean, 1000)
     assert (sample.status, sample.reason) == (SampleStatus.EMPTY, SampleReason.ENDPOINT_MISSING)
-
-
-def test_a_budget_is_of_any_hour():
-    budget = Budget(10)
-    assert budget.grant(7, 0.0) == 7
-    assert budget.grant(7, 1800.0) == 3
-    assert budget.grant(7, 3599.0) == 0
-    assert budget.grant(7, 3600.0) == 7
-    assert budget.left(3700.0) == 0
-
-
-def test_what_was_not_used_comes_back():
-    budget = Budget(10)
-    budget.grant(8, 0.0)
-    budget.give_back(5, 0.0)
-    assert budget.left(1.0) == 7
