@@ -21,7 +21,7 @@ from collector_processor.errors import JournalError, KeyWriteError
 from collector_processor.journal.cipher import Encryption
 from collector_processor.journal.environment import Environment
 from collector_processor.journal.format import Counters, Epoch
-from collector_processor.journal.reader import read_counters, read_epochs
+from collector_processor.journal.reader import live_bytes, read_counters, read_epochs
 from collector_processor.journal.rows import EncryptedRows
 from collector_processor.journal.transaction import Transaction
 from collector_processor.telemetry import get_logger, metrics
@@ -61,8 +61,8 @@ class GroupCommit:
         with environment.lmdb.begin() as transaction:
             self.counters: Counters = read_counters(transaction, environment.databases)
             self.epochs: dict[int, Epoch] = read_epochs(transaction, environment.databases)
+            self.used_bytes = sum(live_bytes(transaction, database) for database in environment.databases.values())
         self._encryption = Encryption(environment.keys, self.epochs)
-        self.used_bytes = 0
         self.problem: str | None = None
         self._broken = False
 
@@ -169,7 +169,9 @@ class GroupCommit:
             with self._environment.lmdb.begin(write=True) as raw:
                 environment = self._environment
                 rows = EncryptedRows(raw, environment.databases, self._encryption, epochs)
-                transaction = Transaction(raw, environment.databases, rows, counters, environment.max_bytes)
+                transaction = Transaction(
+                    raw, environment.databases, rows, counters, environment.max_bytes, used_bytes=self.used_bytes
+                )
                 spoiler = self._operate(group, transaction, results)
                 if spoiler is not None:
                     raw.abort()

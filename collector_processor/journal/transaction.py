@@ -56,8 +56,10 @@ class Transaction:
         rows: its encrypted ones.
         counters: a private copy, written back by `save`.
         max_bytes: `JOURNAL_MAX_BYTES`.
+        used_bytes: live bytes of the journal before it.
 
     Attributes:
+        filled: those, and what has been appended since: near enough to refuse by, and at no cost.
         rows: the encrypted ones.
         departed: what is remembered of spans that have left.
         max_bytes: the journal's limit.
@@ -74,9 +76,12 @@ class Transaction:
         rows: EncryptedRows,
         counters: Counters,
         max_bytes: int,
+        *,
+        used_bytes: int,
     ) -> None:
         self._txn = transaction
         self._dbs = databases
+        self.filled = used_bytes
         self.rows = rows
         self.departed = Departed(transaction, databases)
         self.max_bytes = max_bytes
@@ -95,6 +100,7 @@ class Transaction:
         for number, part in enumerate(cut(fragment.headers + fragment.payload)):
             key = FragmentKey(sequence, number, fragment.trace_id, fragment.flags, spans, arrived)
             self.rows.put("spans", fragment_key(key), part, arrived, append=True)
+            self.filled += len(part)
         if taken:
             self._txn.put(SEQUENCE.pack(sequence), taken.to_bytes(-(-spans // 8), "big"), db=self._dbs["taken"])
         self.counters.open += spans - taken.bit_count()

@@ -198,7 +198,7 @@ class SealedTask(msgspec.Struct, frozen=True, array_like=True):
     @property
     def spans(self) -> int:
         """How many spans it holds."""
-        return sum(len(member.positions) for member in self.members)
+        return sum([len(member.positions) for member in self.members])
 
 
 class SealedBatch(msgspec.Struct, frozen=True, array_like=True):
@@ -215,7 +215,7 @@ class SealedBatch(msgspec.Struct, frozen=True, array_like=True):
     @property
     def spans(self) -> int:
         """How many spans it holds."""
-        return sum(task.spans for task in self.tasks)
+        return sum([task.spans for task in self.tasks])
 
 
 class LinkReason(IntEnum):

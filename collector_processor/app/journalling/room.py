@@ -62,7 +62,7 @@ class Room:
 
     def _check(self, transaction: Transaction, split: Split, staged: Collection[bytes]) -> None:
         part = 1.0 if any(fragment.flags & FragmentFlag.TASK for fragment in split.fragments) else FOR_ALL
-        used, limit = transaction.used_bytes(), int(self._max_bytes * part)
+        used, limit = transaction.filled, int(self._max_bytes * part)
         if used + sum(map(_size, split.fragments)) > limit:
             raise JournalFullError(
                 f"the journal is full ({used} of {self._max_bytes} bytes): "
@@ -86,7 +86,7 @@ class Room:
         """What is to be shed now; nothing while there is room, or where nothing can be."""
         mark, self.pressed = SHED_TO if self.pressed else SHED_FROM, False
         counters = transaction.counters
-        spans, traces, used = counters.open, self._assembler.open_traces, transaction.used_bytes()
+        spans, traces, used = counters.open, self._assembler.open_traces, transaction.filled
         services: Mapping[Service, int] = {}
         if traces > mark * self._max_traces:
             excess = Excess(traces=int(traces - SHED_TO * self._max_traces))

@@ -29,7 +29,7 @@ MAX_BATCH_BYTES: Final = 64 << 20
 """A batch is what a worker holds in memory at once; a single task may be larger."""
 MAX_DEPARTING_BYTES: Final = 8 << 20
 """Foreign spans that one commit reads before it drops them: the journal's own work comes first."""
-FLUSHED_AT_ONCE: Final = 2000
+FLUSHED_AT_ONCE: Final = 1000
 """Traces that one commit of a flush closes: requests wait meanwhile, and plans of them all would fill the memory."""
 EXPIRE_EVERY: Final = 10 * SECOND
 HOLD: Final = 60 * SECOND

@@ -60,7 +60,7 @@ class Shares:
         sizes: Counter[Service] = Counter()
         for fragment in fragments:
             sizes[_service(fragment.resource)] += len(fragment.payload)
-        used = transaction.used_bytes()
+        used = transaction.filled
         for service, size in sizes.items() if self._share < 1 else ():
             held = self._ledger.bytes[service] + self._coming[service]
             room = self._room(held, used, limit)
