@@ -82,6 +82,7 @@ class BenchmarkInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # upstream
             logger.warning("%s: no OpenTelemetry SDK is configured, nothing is sent to %s", ENDPOINT, settings.endpoint)
             return
         # Needs the SDK.
+        from otel_benchmark.export.grpc_core import comes_to_rest  # noqa: PLC0415
         from otel_benchmark.export.metrics import observe  # noqa: PLC0415
         from otel_benchmark.export.otlp import otlp_sender  # noqa: PLC0415
         from otel_benchmark.export.processor import PrioritySpanProcessor  # noqa: PLC0415
@@ -90,7 +91,7 @@ class BenchmarkInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # upstream
             otlp_sender(settings),
             settings.queue_bytes,
             receiver=without_credentials(settings.endpoint),
-            forks=settings.protocol != "grpc",
+            comes_to_rest=comes_to_rest if settings.protocol == "grpc" else None,
         )
         provider.add_span_processor(self._processor)
         observe(self._processor)

@@ -18,6 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from otel_benchmark.connections import import_what_sending_imports
+from otel_benchmark.export.delays import by_header, by_retry_info
 from otel_benchmark.export.sender import Answer, Verdict
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ _RETRYABLE_GRPC: Final = frozenset(
         "DEADLINE_EXCEEDED",
         "ABORTED",
         "OUT_OF_RANGE",
+        "RESOURCE_EXHAUSTED",
         "UNAVAILABLE",
         "DATA_LOSS",
     }
@@ -135,7 +137,9 @@ def _http_exporters() -> _Make:
                 passing = isinstance(error, (requests.ConnectionError, requests.Timeout))
                 self._heard.answer = Answer(Verdict.LATER if passing else Verdict.NEVER, type(error).__name__)
                 raise
-            self._heard.answer = _http_answer(response.status_code, response.content)
+            self._heard.answer = _http_answer(
+                response.status_code, response.content, by_header(response.headers.get("Retry-After"))
+            )
             return response
 
     def make(endpoint: str, headers: Mapping[str, str], heard: Heard) -> SpanExporter:
@@ -146,12 +150,12 @@ def _http_exporters() -> _Make:
     return make
 
 
-def _http_answer(status: int, body: bytes) -> Answer:
+def _http_answer(status: int, body: bytes, delay_s: float) -> Answer:
     reason = f"HTTP {status}"
     if status in _TAKEN_HTTP:
         return _taken(body)
     if status in _RETRYABLE_HTTP:
-        return Answer(Verdict.LATER, reason)
+        return Answer(Verdict.LATER, reason, delay_s=delay_s)
     return Answer(Verdict.TOO_LARGE if status == _PAYLOAD_TOO_LARGE else Verdict.NEVER, reason)
 
 
@@ -206,11 +210,13 @@ def _grpc_exporters() -> _Make:
 
 def _grpc_answer(error: Any) -> Answer:
     code = error.code().name
-    if code == "RESOURCE_EXHAUSTED":
-        # With a delay the receiver is full; without one the message is larger than it takes.
-        delayed = _RETRY_INFO in dict(error.trailing_metadata() or ())
-        return Answer(Verdict.LATER if delayed else Verdict.TOO_LARGE, code)
-    return Answer(Verdict.LATER if code in _RETRYABLE_GRPC else Verdict.NEVER, code)
+    retry_info = dict(error.trailing_metadata() or ()).get(_RETRY_INFO)
+    # With a delay the receiver is full; without one the message is larger than it takes.
+    if code == "RESOURCE_EXHAUSTED" and retry_info is None:
+        return Answer(Verdict.TOO_LARGE, code)
+    if code in _RETRYABLE_GRPC:
+        return Answer(Verdict.LATER, code, delay_s=by_retry_info(retry_info))
+    return Answer(Verdict.NEVER, code)
 
 
 # -- The exporters' own log ----------------------------------------------------------------------------------

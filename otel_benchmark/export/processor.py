@@ -30,15 +30,17 @@ DELAY_S: Final = 1.0
 """A span waits so long for others at most: what a process that is killed loses."""
 SHUTDOWN_S: Final = 10.0
 _LONGEST_PAUSE_S: Final = 30.0
+_FORK_PATIENCE_S: Final = 0.25
 
 
 class PrioritySpanProcessor(SpanProcessor):
     """Sends lifecycle spans first, and never makes the application wait.
 
     `make_sender` is called when there is something to send. What the receiver can't take now is sent again after a
-    pause that doubles up to half a minute; `capacity` (bytes, estimated) bounds what waits meanwhile. A forked child
-    has a queue, a thread and a connection of its own; what was queued in its parent, its parent sends. Where the
-    sender's library can't be used after a fork (`forks`), a child of a parent that has sent drops its spans.
+    pause that doubles up to half a minute, or is as long as the receiver asks for (two minutes at most); `capacity`
+    (bytes, estimated) bounds what waits meanwhile. A forked child has a queue, a thread and a connection of its own;
+    what was queued in its parent, its parent sends. A sender whose library can't be forked while it is in use is
+    closed before a fork, and `comes_to_rest` says whether that was enough; if not, the child drops its spans.
     """
 
     def __init__(
@@ -47,19 +49,23 @@ class PrioritySpanProcessor(SpanProcessor):
         capacity: int,
         *,
         receiver: str = "the receiver",
-        forks: bool = True,
+        comes_to_rest: Callable[[], bool] | None = None,
     ) -> None:
         self._make_sender = make_sender
         self._capacity = capacity
         self._receiver = receiver
-        self._forks = forks
+        self._comes_to_rest = comes_to_rest
         self._has_sent = False
         self._stopping = self._closed = False
         self._inherited: list[Sender] = []
         self._start()
         if hasattr(os, "register_at_fork"):
-            after_fork = weakref.WeakMethod(self._after_fork)
-            os.register_at_fork(after_in_child=lambda: (method := after_fork()) and method())
+            before, parent, child = map(weakref.WeakMethod, (self._before_fork, self._in_parent, self._in_child))
+            os.register_at_fork(
+                before=lambda: (method := before()) and method(),
+                after_in_parent=lambda: (method := parent()) and method(),
+                after_in_child=lambda: (method := child()) and method(),
+            )
 
     def _start(self) -> None:
         self.drops = Drops(self._receiver)
@@ -71,12 +77,34 @@ class PrioritySpanProcessor(SpanProcessor):
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
+        self._asked_s = 0.0
+        self._forker = 0
 
-    def _after_fork(self) -> None:
+    # -- A fork, in the thread that forks --------------------------------------------------------------------
+
+    def _before_fork(self) -> None:
+        """Let nobody send until the fork is over, and the library rest."""
+        if self._comes_to_rest is None:
+            return
+        held = self._sending.acquire(timeout=_FORK_PATIENCE_S)
+        sender, self._sender = self._sender, None
+        if sender is not None:
+            sender.close()  # which ends what is under way; it is sent again
+            del sender
+        if held or self._sending.acquire(timeout=_FORK_PATIENCE_S):
+            self._forker = threading.get_ident()
+            self._has_sent = self._has_sent and not self._comes_to_rest()
+
+    def _in_parent(self) -> None:
+        if self._forker == threading.get_ident():
+            self._forker = 0
+            self._sending.release()
+
+    def _in_child(self) -> None:
         if self._sender is not None:
             # Kept for ever, since closing it would end the parent's connection, or wait for threads that are not here.
             self._inherited.append(self._sender)
-        if self._has_sent and not self._forks:
+        if self._has_sent and self._comes_to_rest is not None:
             self._make_sender = NoSender
         self._start()
 
@@ -129,8 +157,8 @@ class PrioritySpanProcessor(SpanProcessor):
         else:
             self._thread.join(SHUTDOWN_S)
         self._closed = True
-        if self._sender is not None:
-            self._sender.close()
+        if (sender := self._sender) is not None:
+            sender.close()
         if self._thread is not None:
             self._thread.join(1)
         while left := self.queue.take():
@@ -143,7 +171,8 @@ class PrioritySpanProcessor(SpanProcessor):
         failures = 0
         while not self._stopping:
             if failures:
-                self._stop.wait(min(_LONGEST_PAUSE_S, 2.0**failures) * random.uniform(0.5, 1))  # noqa: S311 - no secret
+                ours = min(_LONGEST_PAUSE_S, 2.0**failures) * random.uniform(0.5, 1)  # noqa: S311 - no secret
+                self._stop.wait(max(ours, self._asked_s))
             else:
                 self._rest()
             failures = 0 if self._send_batches() else failures + 1
@@ -174,6 +203,7 @@ class PrioritySpanProcessor(SpanProcessor):
 
     def _deliver(self, batch: Sequence[Waiting]) -> bool:
         answer = self._ask(batch)
+        self._asked_s = answer.delay_s
         match answer.verdict:
             case Verdict.LATER:
                 self.queue.put_back(batch)
@@ -195,14 +225,15 @@ class PrioritySpanProcessor(SpanProcessor):
 
     def _ask(self, batch: Sequence[Waiting]) -> Answer:
         try:
-            if self._sender is None:
+            if (sender := self._sender) is None:
                 self._has_sent = True
-                self._sender = self._make_sender()
+                sender = self._sender = self._make_sender()
         except Exception as error:  # noqa: BLE001 - a package that isn't there; the application must not see it
             return Answer(Verdict.NEVER, repr(error))
-        answer = self._sender.send([span for span, _, _ in batch])
-        # An exporter that was closed while it waited to retry says no more than that it failed.
-        return answer if answer.verdict is not Verdict.NEVER or not self._closed else Answer(Verdict.LATER)
+        answer = sender.send([span for span, _, _ in batch])
+        # An exporter that was closed while it sent or waited to retry says no more than that it failed.
+        closed = self._closed or self._sender is not sender
+        return Answer(Verdict.LATER) if closed and answer.verdict is Verdict.NEVER else answer
 
     def _count_taken(self, batch: Sequence[Waiting], answer: Answer) -> None:
         self.queue.done(batch)

@@ -21,11 +21,14 @@ class Verdict(Enum):
 
 
 class Answer(NamedTuple):
-    """A receiver's verdict, its reason in words, and how many spans of a request that was taken it left out."""
+    """A receiver's verdict, and its reason in words."""
 
     verdict: Verdict
     reason: str = ""
     rejected: int = 0
+    """How many spans of a request that was taken it left out."""
+    delay_s: float = 0.0
+    """How long it asks to be left alone."""
 
 
 class Sender(Protocol):
@@ -41,7 +44,7 @@ class Sender(Protocol):
 
 
 class NoSender:
-    """Takes the place of gRPC in a child that was forked after its parent had sent: used there, it aborts or hangs."""
+    """Takes the place of gRPC in a child that was forked while its core was in use: used there, it aborts or hangs."""
 
     def send(self, _spans: Sequence[ReadableSpan]) -> Answer:
         """Refuse, and say what helps."""

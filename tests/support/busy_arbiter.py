@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from opentelemetry import trace
@@ -138,6 +139,16 @@ def prefork(tasks: int) -> None:
     work("again", tasks)
 
 
+def beside_grpc(tasks: int) -> None:
+    """Fork while a channel of the application's own is open."""
+    import grpc  # noqa: PLC0415 - the other ways must do without
+
+    with grpc.insecure_channel("127.0.0.1:9") as channel:
+        with suppress(grpc.RpcError):  # nobody is there; the channel goes on trying
+            channel.unary_unary("/any/Call", None, None)(b"", timeout=5)
+        children("fork")(tasks)
+
+
 WAYS: dict[str, Callable[[int], None]] = {
     "steady": steady,
     "outage": outage,
@@ -149,6 +160,7 @@ WAYS: dict[str, Callable[[int], None]] = {
     "spawn": children("spawn"),
     "pool": pool,
     "prefork": prefork,
+    "beside gRPC": beside_grpc,
 }
 
 

@@ -69,6 +69,7 @@ class Http:
     """Answers as it is told, and keeps the paths and headers of what it was sent."""
 
     status, body, hangs_up = 200, b"", False
+    retry_after = ""
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, dict[str, str]]] = []
@@ -83,6 +84,8 @@ class Http:
                     return
                 self.send_response(outer.status)
                 self.send_header("Content-Length", str(len(outer.body)))
+                if outer.retry_after:
+                    self.send_header("Retry-After", outer.retry_after)
                 self.end_headers()
                 self.wfile.write(outer.body)
 

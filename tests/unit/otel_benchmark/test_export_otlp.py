@@ -155,6 +155,28 @@ def test_a_grpc_code_says_whether_to_keep_the_spans(new_grpc, code, trailing, ve
     assert [record.name for record in caplog.records if record.name.startswith("opentelemetry")] == []
 
 
+def test_both_receivers_may_ask_for_a_delay(http, new_grpc):
+    """Longer than an exporter waits itself."""
+    delay = RetryInfo()
+    delay.retry_delay.FromMilliseconds(60_500)
+
+    def refuse(code: grpc.StatusCode) -> Callable[[grpc.ServicerContext], ExportTraceServiceResponse]:
+        def abort(context: grpc.ServicerContext) -> ExportTraceServiceResponse:
+            context.set_trailing_metadata(((RETRY[0], delay.SerializeToString()),))
+            context.abort(code, "no")
+            raise AssertionError  # abort() raises
+
+        return abort
+
+    http.status, http.retry_after = 429, "60"
+    assert send(http.url, "http/protobuf") == Answer(Verdict.LATER, "HTTP 429", delay_s=60)
+    assert len(http.requests) == 1
+    for code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED):
+        url, headers = new_grpc(refuse(code))
+        assert send(url, "grpc") == Answer(Verdict.LATER, code.name, delay_s=60.5)
+        assert len(headers) == 1
+
+
 def test_what_a_grpc_receiver_left_out_is_heard(new_grpc):
     url, _ = new_grpc(lambda _: PARTIAL)
     assert send(url, "grpc") == Answer(Verdict.TAKEN, "no task id", 3)

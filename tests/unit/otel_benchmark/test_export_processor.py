@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import threading
+from contextlib import nullcontext
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -13,6 +14,7 @@ from opentelemetry.trace import SpanContext, TraceFlags
 from otel_benchmark.export import processor as processor_module
 from otel_benchmark.export.drops import Reason, Sort
 from otel_benchmark.export.processor import PrioritySpanProcessor
+from otel_benchmark.export.queue import estimate
 from otel_benchmark.export.sender import Answer, Verdict
 
 THEIRS = InstrumentationScope("requests")
@@ -129,6 +131,47 @@ def test_the_thread_tries_again_by_itself(monkeypatch):
     assert sender.taken.wait(30)
     processor.shutdown()
     assert sender.names == ["task"]
+
+
+class Pauses(threading.Event):
+    """Notes for how long it is waited for, and tells when."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lengths: list[float | None] = []
+        self.begun = threading.Event()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.lengths.append(timeout)
+        self.begun.set()
+        return super().wait(timeout)
+
+
+def test_a_delay_that_the_receiver_asks_for_is_kept_but_not_at_the_end(monkeypatch):
+    monkeypatch.setattr(processor_module, "DELAY_S", 0.01)
+    sender, pauses = Kept(Answer(Verdict.LATER, "HTTP 429", delay_s=100), Answer(Verdict.TAKEN)), Pauses()
+    processor = PrioritySpanProcessor(lambda: sender, PLENTY)
+    processor._stop = pauses
+    processor.on_end(span("task"))
+    assert pauses.begun.wait(30)
+    assert sender.names == []
+    processor.shutdown()
+    assert pauses.lengths == [100]
+    assert sender.names == ["task"]
+
+
+def test_spans_of_a_long_delay_are_bounded_and_counted_by_their_reason():
+    sender = Kept(Answer(Verdict.LATER, "HTTP 429", delay_s=100), Answer(Verdict.TAKEN))
+    processor = Still(lambda: sender, 10 * estimate(span("task")))
+    for _ in range(2):
+        for name in ("GET", "task", "GET"):
+            processor.on_end(span(name))
+    assert not processor.force_flush()
+    for _ in range(8):
+        processor.on_end(span("task"))
+    processor.shutdown()
+    assert sender.names == ["task"] * 10
+    assert dropped(processor) == {(Reason.QUEUE_FULL, Sort.FOREIGN): 4}
 
 
 def test_what_is_refused_for_good_is_counted_and_said(caplog):
@@ -300,6 +343,61 @@ def test_a_forked_child_starts_with_an_empty_queue_and_a_connection_of_its_own()
     os.close(writer)
     processor.shutdown()
     assert [sender.names for sender in senders] == [["task before", "task of the parent"]]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+@pytest.mark.parametrize(
+    ("rests", "busy", "of_child"),
+    [(True, False, "sent"), (False, False, "refused"), (True, True, "refused")],
+    ids=["it rests", "others use it", "a request does not end"],
+)
+def test_a_library_that_can_not_be_forked_in_use_is_left_before_a_fork(monkeypatch, rests, busy, of_child):
+    monkeypatch.setattr(processor_module, "_FORK_PATIENCE_S", 0.01)
+    senders: list[Kept] = []
+
+    def make() -> Kept:
+        senders.append(Kept())
+        return senders[-1]
+
+    processor = Still(make, PLENTY, comes_to_rest=lambda: rests)
+    processor.on_end(span("task before"))
+    processor.force_flush()
+    reader, writer = os.pipe()
+    with processor._sending if busy else nullcontext():
+        child = os.fork()
+    if child == 0:
+        processor.on_end(span("task of the child"))
+        processor.shutdown()
+        sent = "sent" if "task of the child" in senders[-1].names else ""
+        os.write(writer, (sent or next(iter(dropped(processor)))[0].value).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reader, 1000).decode() == of_child
+    os.close(reader)
+    os.close(writer)
+    assert senders[0].closed
+    processor.on_end(span("task after"))
+    processor.shutdown()
+    assert [sender.names for sender in senders] == [["task before"], ["task after"]]
+
+
+def test_a_request_that_a_fork_cuts_is_sent_again():
+    class Cut(Kept):
+        """As an exporter whose channel is closed under it."""
+
+        def send(self, spans):
+            processor._before_fork()
+            processor._in_parent()
+            return Answer(Verdict.NEVER, "ValueError")
+
+    whole = Kept()
+    senders: list[Kept] = [Cut(), whole]
+    processor = Still(lambda: senders.pop(0), PLENTY, comes_to_rest=lambda: True)
+    processor.on_end(span("task"))
+    assert not processor.force_flush()
+    processor.shutdown()
+    assert whole.names == ["task"]
+    assert dropped(processor) == {}
 
 
 def test_without_a_thread_to_be_had_spans_wait_for_shutdown(monkeypatch):
