@@ -28,7 +28,9 @@ _Mark = TypeVar("_Mark")
 _NO_SPAN: Final = bytes(8)
 _EVALUATES: Final = a.GEN_AI_EVALUATION_EVENT.encode()
 _FEEDBACK: Final = b"ation.name"
-"""The end of all `OPENINFERENCE_FEEDBACK_NAMES`: sought once, since each search costs a foreign span 1.6 µs."""
+"""The end of all `OPENINFERENCE_FEEDBACK_NAMES`: sought first, since each search costs a foreign span 0.3 µs."""
+_EVALUATED, _ANNOTATED = (f"s.0{name}".encode() for name in a.OPENINFERENCE_FEEDBACK_NAMES)
+"""What every first result has in its name: the end alone is that of `gen_ai.operation.name` too."""
 
 
 Head = tuple[str, str, str, str | None, str, str]
@@ -168,7 +170,7 @@ def decode(task: RawTask) -> Decoded:
 
 def has_feedback(raw: bytes) -> bool:
     """Whether a span may carry results in the words of OpenInference."""
-    return _FEEDBACK in raw
+    return _FEEDBACK in raw and (_EVALUATED in raw or _ANNOTATED in raw)
 
 
 class Ancestry:
@@ -230,14 +232,14 @@ def _parse(message: Any, raw: bytes) -> Any:
         raise UndecodableSpanError(f"attributes can't be decoded, send UTF-8 text and flat values: {error}") from None
 
 
-def _select(payload: bytes, positions: Sequence[int]) -> Iterator[tuple[Origin, bytes]]:
-    """Yield what stands at the given positions, counted through the payload, with where it comes from."""
-    found = 0
+def _select(payload: bytes, positions: Sequence[int]) -> list[tuple[Origin, bytes]]:
+    """Return what stands at the given positions, counted through the payload, with where it comes from."""
     try:
-        for entry in entries_of(payload, positions):
-            found += 1
-            yield entry
+        found = entries_of(payload, positions)
     except DecodeError as error:
         raise DamagedEntryError(f"journalled payload of {len(payload)} bytes is no TracesData: {error}") from None
-    if found < len(positions):
-        raise DamagedEntryError(f"journalled payload of {len(payload)} bytes has {found} of {len(positions)} spans")
+    if len(found) < len(positions):
+        raise DamagedEntryError(
+            f"journalled payload of {len(payload)} bytes has {len(found)} of {len(positions)} spans"
+        )
+    return found

@@ -49,6 +49,9 @@ def from_span(span: Span, head: Head, error_type: str | None) -> EvaluationFact:
 
 def beside(span: Span, trace_id: str) -> list[EvaluationFact]:
     """Read what events and feedback of a span that is no evaluation itself say of it."""
+    events, feedback = span.events(a.GEN_AI_EVALUATION_EVENT), feedback_of(span)
+    if not (events or feedback):
+        return []
     place = _Place(trace_id, span.span_hex, span.parent_hex, span.end)
     found = [
         _from_event(
@@ -56,9 +59,9 @@ def beside(span: Span, trace_id: str) -> list[EvaluationFact]:
             span.raw,
             place._replace(time=event.time_unix_nano or span.end),
         )
-        for event in span.events(a.GEN_AI_EVALUATION_EVENT)
+        for event in events
     ]
-    if feedback := feedback_of(span):
+    if feedback:
         known = {gate for each in found for gate in each.quality_gates}
         found += [_from_feedback(each, place) for each in feedback if each.gate not in known]
     return found

@@ -143,4 +143,4 @@ def resource_attributes(resource: Any, raw: bytes) -> Lookup:
 def _hides(message: Any, *, field_number: int) -> bool:
     """Tell whether entries of a map did not fit it: they stand among the unknown fields then."""
     unknown: Any = UnknownFieldSet(message)
-    return any(field.field_number == field_number for field in unknown)
+    return bool(len(unknown)) and any(field.field_number == field_number for field in unknown)

@@ -6,7 +6,8 @@ never decoded.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from bisect import bisect_left
+from collections.abc import Collection
 from typing import Any, Final, NamedTuple
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -29,27 +30,28 @@ class Origin(NamedTuple):
     scope: bytes
 
 
-def entries_of(payload: bytes, positions: Collection[int]) -> Iterator[tuple[Origin, bytes]]:
-    """Yield what stands at these positions of a `TracesData` or `LogsData`, with where it comes from.
+def entries_of(payload: bytes, positions: Collection[int]) -> list[tuple[Origin, bytes]]:
+    """Return what stands at these positions of a `TracesData` or `LogsData`, with where it comes from.
 
     Positions are counted through the whole message, from 0; those behind its end give nothing.
 
     Raises:
         DecodeError: the payload is no such message.
     """
-    wanted = iter(sorted(positions))
-    position = next(wanted, None)
-    first = 0
+    wanted = sorted(positions)
+    found: list[tuple[Origin, bytes]] = []
+    first = at = 0
     for resource in _Frame.FromString(payload).resources:
         described = b"".join(resource.resource)
         for scope in resource.scopes:
             entries = scope.entries
             end = first + len(entries)
-            origin = Origin(described, b"".join(scope.scope))
-            while position is not None and position < end:
-                yield origin, entries[position - first]
-                position = next(wanted, None)
-            first = end
+            upto = bisect_left(wanted, end, at)
+            if upto > at:
+                origin = Origin(described, b"".join(scope.scope))
+                found += [(origin, entries[position - first]) for position in wanted[at:upto]]
+            first, at = end, upto
+    return found
 
 
 def _build() -> Any:

@@ -67,6 +67,14 @@ def test_foreign_spans_are_counted_and_not_decoded() -> None:
     assert len(decoded.foreign) == 7
 
 
+def test_a_name_that_ends_as_a_results_does_makes_no_span_ours() -> None:
+    query = foreign(50)
+    query.attributes.append(KeyValue(key="db.operation.name", value=AnyValue(string_value="SELECT")))
+    judged = foreign(51)
+    judged.attributes.append(KeyValue(key="evaluations.0.evaluation.name", value=AnyValue(string_value="correct")))
+    assert list(decode(sealed(*LIFECYCLE, query, judged)).spans)[len(LIFECYCLE) :] == [span_id(51)]
+
+
 def test_a_parent_is_found_through_foreign_spans() -> None:
     decoded = decode(sealed(*LIFECYCLE[:3], foreign(50, parent=3), foreign(51, parent=50), tool_call(parent=51)))
     assert list(Ancestry(decoded).above(span_id(4))) == [span_id(each) for each in (51, 50, 3, 1)]
