@@ -19,7 +19,7 @@ from typing import Final
 from urllib.parse import unquote
 
 import psycopg
-from support.postgres import reachable_folder
+from support.postgres import THROWAWAY_SETTINGS, reachable_folder
 
 from collector_processor.store.embedded.account import ENVIRONMENT, account_for
 from collector_processor.store.embedded.cluster import SUPERUSER, configure, connection_url, make_cluster
@@ -50,10 +50,7 @@ _SETTINGS = {
     # Its scheduler would be connected to the template, which then can't be copied; this edition has nothing for it.
     "timescaledb.max_background_workers": "0",
     "timescaledb.telemetry_level": "off",
-    # Nothing in a test outlives its server, so nothing needs to reach the disk.
-    "fsync": "off",
-    "full_page_writes": "off",
-    "shared_buffers": "32MB",
+    **THROWAWAY_SETTINGS,
 }
 
 TEMPLATE: Final = "timescale"

@@ -51,8 +51,9 @@ def test_without_its_database_it_is_degraded_and_stores_once_it_comes(new_proces
     assert (sealed.place.sealed_tasks, sealed.database.up, sealed.health.state) == (1, False, State.DEGRADED)
     assert own_server.start() == url
     processor.wait_for_ready_line()
-    assert processor.ready["tier"] == "postgresql"
-    assert ":***@" in processor.ready["database"]
+    database = processor.wait_for(lambda status: status.database.up).database
+    assert database.tier == "postgresql"
+    assert ":***@" in database.url
     password = conninfo_to_dict(url)["password"]
     assert not [
         said for said in (processor.log, str(processor.ready), str(processor.ask("status"))) if password in said
