@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError
@@ -9,7 +11,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from collector_processor.analyse.material import Event, Material, SpanRead, Work
+from collector_processor.analyse.material import Event, Material, Part, SpanRead, Work
 from collector_processor.model.otlp import entries_of
 from collector_processor.model.record import decode_point
 from collector_processor.model.stages import Signal
@@ -25,10 +27,25 @@ def read(work: Work) -> Material:
     Raises:
         DecodeError: a part is no OTLP message, so the journal's entry is not what was written.
     """
+    spans, logs, unreadable = _read(work.parts)
+    return Material(
+        record=decode_point(work.record),
+        spans=spans,
+        logs=logs,
+        kept=frozenset(work.kept),
+        gone=work.gone,
+        calls=work.calls,
+        unreadable=unreadable,
+    )
+
+
+@lru_cache(maxsize=2)
+def _read(parts: tuple[Part, ...]) -> tuple[Sequence[SpanRead], Sequence[Event], int]:
+    """Decode spans and log records, and count what can't be; the facets of two tasks come in turns."""
     spans: dict[str, SpanRead] = {}
     logs: list[Event] = []
     unreadable = 0
-    for part in work.parts:
+    for part in parts:
         for _, raw in entries_of(part.payload, part.positions):
             try:
                 if part.signal is Signal.LOGS:
@@ -38,15 +55,8 @@ def read(work: Work) -> Material:
                     spans.setdefault(span.span_id, span)
             except DecodeError:
                 unreadable += 1
-    return Material(
-        record=decode_point(work.record),
-        spans=sorted(spans.values(), key=lambda span: (span.start, span.end, span.span_id)),
-        logs=sorted(logs, key=lambda event: event.time),
-        kept=frozenset(work.kept),
-        gone=work.gone,
-        calls=work.calls,
-        unreadable=unreadable,
-    )
+    ordered = sorted(spans.values(), key=lambda span: (span.start, span.end, span.span_id))
+    return ordered, sorted(logs, key=lambda event: event.time), unreadable
 
 
 def plain(value: AnyValue, depth: int = MAX_DEPTH) -> Any:

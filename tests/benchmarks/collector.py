@@ -25,6 +25,7 @@ from typing import Final, NamedTuple
 
 import psutil
 from benchmarks.load import requests
+from benchmarks.path import analysed
 from benchmarks.processor import Cpu, send, serve, spent
 from servers.cache import UnavailableError, user_cache
 from servers.collector import PROGRAM, CollectorRecipe
@@ -131,6 +132,7 @@ def of_processor(load: Load, privacy: str) -> Measured:
         with serve(Path(folder), GRACE=f"{HOLD_SECONDS}s", PRIVACY=privacy) as processor:
             send(processor.otlp, load.warming)
             ask(Path(folder), "flush", timeout=60)
+            analysed(Path(folder))  # an analyst's start is no span's cost
             memory, before = Memory(), processor.cpu()
             with memory.watching(processor.processes):
                 began = time.monotonic()
