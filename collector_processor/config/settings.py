@@ -120,6 +120,9 @@ class Settings:
     foreign_timeout: float = _setting(
         values.duration("1s", "365d"), "10m", "how long traces without any task are kept after their last span"
     )
+    closed_timeout: float = _setting(
+        values.duration("10s", "7d"), "15m", "how long the journal knows a stored task's spans, late or sent again"
+    )
     max_waiting_age: float = _setting(
         values.duration("1h", "3650d"),
         "30d",

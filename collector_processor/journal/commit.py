@@ -170,7 +170,13 @@ class GroupCommit:
                 environment = self._environment
                 rows = EncryptedRows(raw, environment.databases, self._encryption, epochs)
                 transaction = Transaction(
-                    raw, environment.databases, rows, counters, environment.max_bytes, used_bytes=self.used_bytes
+                    raw,
+                    environment.databases,
+                    rows,
+                    counters,
+                    max_bytes=environment.max_bytes,
+                    closed_timeout=environment.closed_timeout,
+                    used_bytes=self.used_bytes,
                 )
                 spoiler = self._operate(group, transaction, results)
                 if spoiler is not None:

@@ -6,7 +6,7 @@ A late or resent span finds its task by it, and a chain of parents holds through
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 from collector_processor.journal.format import SEQUENCE, pack_links, parse_links
@@ -15,9 +15,6 @@ from collector_processor.model.stages import Closing, Known, SealedTask
 
 if TYPE_CHECKING:
     from collector_processor.journal.format import Databases, LmdbTransaction
-
-CLOSED_KEPT_NS: Final = 15 * 60 * 10**9
-"""How long after its batch is stored a task still claims late and resent spans from the journal's own memory."""
 
 
 class Expired(NamedTuple):
@@ -29,11 +26,18 @@ class Expired(NamedTuple):
 
 
 class Departed:
-    """The sub-databases `closed`, `links` and `expiry` in one write transaction."""
+    """The sub-databases `closed`, `links` and `expiry` in one write transaction.
 
-    def __init__(self, transaction: LmdbTransaction, databases: Databases) -> None:
+    Args:
+        transaction: LMDB's.
+        databases: the journal's.
+        closed_timeout: ns for which a task claims late and resent spans after its batch is stored.
+    """
+
+    def __init__(self, transaction: LmdbTransaction, databases: Databases, closed_timeout: int) -> None:
         self._txn = transaction
         self._dbs = databases
+        self._closed_timeout = closed_timeout
 
     def known(self, trace_id: bytes) -> Known:
         """What is remembered of a trace."""
@@ -64,7 +68,7 @@ class Departed:
         self._plan(b"C" + task.trace_id + task.span_id, now)
 
     def _plan(self, row: bytes, now: int) -> None:
-        self._txn.put(SEQUENCE.pack(now + CLOSED_KEPT_NS) + row, b"", db=self._dbs["expiry"])
+        self._txn.put(SEQUENCE.pack(now + self._closed_timeout) + row, b"", db=self._dbs["expiry"])
 
     def expire(self, now: int, needed: Callable[[bytes, bytes], bool], limit: int) -> Expired:
         """Forget closed tasks and links whose time is over.

@@ -108,6 +108,7 @@ class Environment:
     Args:
         folder: the journal's directory, created owner-only where missing.
         max_bytes: `JOURNAL_MAX_BYTES`; the map is a quarter larger, because a full map refuses deletes too.
+        closed_timeout: `CLOSED_TIMEOUT` in ns: how long a stored task's spans are recognised.
 
     Attributes:
         identity: 8 hex digits that tell this journal from others, for as long as the folder lives.
@@ -119,9 +120,10 @@ class Environment:
             program with another format wrote it.
     """
 
-    def __init__(self, folder: Path, max_bytes: int) -> None:
+    def __init__(self, folder: Path, max_bytes: int, closed_timeout: int = 0) -> None:
         self.folder = folder
         self.max_bytes = max_bytes
+        self.closed_timeout = closed_timeout
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:

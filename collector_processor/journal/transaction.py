@@ -56,6 +56,7 @@ class Transaction:
         rows: its encrypted ones.
         counters: a private copy, written back by `save`.
         max_bytes: `JOURNAL_MAX_BYTES`.
+        closed_timeout: `CLOSED_TIMEOUT` in ns.
         used_bytes: live bytes of the journal before it.
 
     Attributes:
@@ -75,15 +76,16 @@ class Transaction:
         databases: Databases,
         rows: EncryptedRows,
         counters: Counters,
-        max_bytes: int,
         *,
+        max_bytes: int,
+        closed_timeout: int,
         used_bytes: int,
     ) -> None:
         self._txn = transaction
         self._dbs = databases
         self.filled = used_bytes
         self.rows = rows
-        self.departed = Departed(transaction, databases)
+        self.departed = Departed(transaction, databases, closed_timeout)
         self.max_bytes = max_bytes
         self.view = rows.view
         self.counters = counters

@@ -89,7 +89,8 @@ class Front:
         self._on_sealed = on_sealed
         self._clock = clock
         self.folder: Path = settings.data_dir / "journal"
-        self._environment = Environment(self.folder, settings.journal_max_bytes)
+        closed_timeout = int(settings.closed_timeout * SECOND)
+        self._environment = Environment(self.folder, settings.journal_max_bytes, closed_timeout)
         self._shares = Shares(settings.journal_max_bytes, settings.service_share, settings.max_open_spans)
         self._commit = GroupCommit(self._environment, self._shares.gone)
         self.reader = JournalReader(self.folder, self._environment.lmdb)

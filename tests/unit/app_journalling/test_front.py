@@ -67,6 +67,20 @@ def test_a_flush_seals_all_there_is_a_share_of_it_in_each_commit(running: Runnin
     running.assert_balanced()
 
 
+# -- Stored tasks ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("minutes", "duplicates"), [(4, 2), (6, 0)])
+def test_spans_of_a_stored_task_are_known_until_the_closed_timeout(tmp_path, minutes, duplicates):
+    with RunningFront.over(tmp_path, closed_timeout=5 * MINUTE) as running:
+        pieces = Piece(1, 1, 0, "task"), Piece(1, 2, 1, "foreign")
+        running.send(*pieces)
+        running.store()
+        running.wait(minutes * MINUTE)
+        running.send(*pieces)
+        assert running.front.counters.duplicate == duplicates
+
+
 # -- Analyses --------------------------------------------------------------------------------------
 
 

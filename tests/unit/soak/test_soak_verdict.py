@@ -31,8 +31,10 @@ def wavy(at: float) -> float:
         lambda at: {"journal_live": 8.0 + 6 * wavy(at), "oldest_sealed": 3 * wavy(at)},
         lambda at: {"memory": FLAT.memory | {"front": 60.0 + min(at, 600) / 10}},  # until the warm-up's end
         lambda at: {"memory": FLAT.memory | {"postgres": 90.0 + at}},
+        lambda at: {"memory": FLAT.memory | {"front": 60.0 + at / 1000}},
+        lambda at: {"journal_live": 8.0 + 20 * wavy(at / 20)},
     ],
-    ids=["nothing changes", "waves", "warm-up", "buffers of PostgreSQL"],
+    ids=["nothing changes", "waves", "warm-up", "buffers of PostgreSQL", "4 MiB an hour", "long waves"],
 )
 def test_a_run_that_could_go_on_is_flat(change):
     verdict = judge(run(change))
@@ -59,6 +61,7 @@ def test_a_trend_is_told_by_the_hour():
     verdict = judge(run(lambda at: {"memory": FLAT.memory | {"front": 60.0 + at / 60}}))
     (front,) = [trend for trend in verdict.trends if trend.name == "front"]
     assert front.per_hour == pytest.approx(60)
+    assert front.error == pytest.approx(0, abs=0.1)
     assert front.most == 90
     assert "GROWS" in str(front)
     assert "others" not in {trend.name for trend in verdict.trends}, "a part that never was isn't told"
