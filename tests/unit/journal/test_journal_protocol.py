@@ -360,4 +360,4 @@ def _task_above(key: SpanKey, seen: set[SpanKey]) -> SpanKey | None:
 
 
 TestJournalProtocol = JournalProtocol.TestCase
-TestJournalProtocol.settings = hypothesis_settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestJournalProtocol.settings = hypothesis_settings(max_examples=30, stateful_step_count=30, deadline=None)

@@ -20,7 +20,7 @@ from collector_processor.model.sampling import Decision, Facet, SamplingMemory, 
 from collector_processor.sample import Sampler, SamplingConfig, advance, total, with_decision
 from collector_processor.sample.policies import HOUR
 
-TASKS, WINDOWS = 2000, 100
+TASKS, WINDOWS = 2000, 50
 START = 1_800_000_000 * 10**9
 
 EACH_TYPE = """
