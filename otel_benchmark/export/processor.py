@@ -115,7 +115,7 @@ class PrioritySpanProcessor(SpanProcessor):
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queue a sampled span, or count it as dropped."""
-        if span.context is None or not span.context.trace_flags.sampled:
+        if (context := span.context) is None or not context.trace_flags.sampled:
             return
         if self._stopping:
             self.drops.add(Reason.SHUTDOWN, sort_of(span))
