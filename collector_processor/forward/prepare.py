@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
+from uuid import UUID
 
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope, KeyValue
@@ -29,10 +30,12 @@ Payloads = Iterable[tuple[bytes, Sequence[int]]]
 
 
 class Piece(NamedTuple):
-    """A `TracesData` message, and how many spans it holds."""
+    """A `TracesData` message, how many spans it holds, of which trace, and the records that they belong to."""
 
     body: bytes
     spans: int
+    trace_id: bytes
+    points: frozenset[UUID]
 
 
 class Prepared(NamedTuple):
@@ -67,7 +70,7 @@ class Preparer:
             standing_of: span id → how the record that it belongs to stands; None where it has none.
             kept: they are forwarded whatever the ratio, also without a record.
         """
-        leaving: list[tuple[Origin, Span, int]] = []
+        leaving: list[tuple[Origin, Span, int, UUID | None]] = []
         originals: list[Span] = []
         described: Standing | None = None
         point: list[KeyValue] = []
@@ -96,13 +99,14 @@ class Preparer:
                     described, point = standing, describe_point(standing)
                 if origin is not copied:
                     copied, scope = origin, self._redactor.scope(origin.scope)
-                leaving.append((origin, self._redactor.span(span, scope, trace_state, point), len(raw)))
+                copy = self._redactor.span(span, scope, trace_state, point)
+                leaving.append((origin, copy, len(raw), None if standing is None else standing.id))
                 originals.append(span)
             undecodable += len(positions) - found
-        self._redactor.clean([copy for _, copy, _ in leaving], originals)
-        packer = _Packer(self._redactor)
-        for origin, copy, size in leaving:
-            packer.add(origin, copy, size)
+        self._redactor.clean([copy for _, copy, _, _ in leaving], originals)
+        packer = _Packer(self._redactor, trace_id)
+        for origin, copy, size, point_id in leaving:
+            packer.add(origin, copy, size, point_id)
         return Prepared(packer.pieces(), sampled, hidden, undecodable)
 
 
@@ -123,13 +127,17 @@ def _spans_of(payload: bytes, positions: Sequence[int]) -> Iterator[tuple[Origin
 class _Packer:
     """Gathers copies by where they come from."""
 
-    def __init__(self, redactor: Redactor) -> None:
+    def __init__(self, redactor: Redactor, trace_id: bytes) -> None:
         self._redactor = redactor
+        self._trace_id = trace_id
+        self._points: set[UUID] = set()
         self._pieces: list[Piece] = []
         self._shares: dict[Origin, list[Span]] = {}
         self._spans = self._bytes = 0
 
-    def add(self, origin: Origin, copy: Span, size: int) -> None:
+    def add(self, origin: Origin, copy: Span, size: int, point_id: UUID | None) -> None:
+        if point_id is not None:
+            self._points.add(point_id)
         self._shares.setdefault(origin, []).append(copy)
         self._spans += 1
         self._bytes += size
@@ -146,5 +154,6 @@ class _Packer:
         for origin, copies in self._shares.items():
             target = traces.resource_spans.add(resource=self._redactor.resource(origin.resource))
             target.scope_spans.add(scope=self._redactor.scope(origin.scope), spans=copies)
-        self._pieces.append(Piece(traces.SerializeToString(), self._spans))
-        self._shares, self._spans, self._bytes = {}, 0, 0
+        body = traces.SerializeToString()
+        self._pieces.append(Piece(body, self._spans, self._trace_id, frozenset(self._points)))
+        self._shares, self._points, self._spans, self._bytes = {}, set(), 0, 0

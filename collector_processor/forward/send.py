@@ -1,7 +1,8 @@
 """Bring pieces to a backend: joined to requests, one at a time, again after a pause where that may help.
 
 Memory is bounded by the room that pieces claim: while the backend is away they wait, in order, until it is used up;
-then new ones are dropped. A piece may be sent twice where an answer was lost, as OTLP has it.
+then new ones are dropped. A piece may be sent twice where an answer was lost, as OTLP has it. What has waited is sent
+only if its records are still shown: meanwhile they may have been erased.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import random
 import time
 from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from collector_processor.errors import ForwardError
@@ -28,21 +30,36 @@ LAST_PAUSE: Final = 30.0
 """Between tries of one request; each pause is twice the one before, give or take a third."""
 GIVE_UP_SECONDS: Final = 600.0
 """One request that is never taken doesn't keep back the others for longer."""
+FRESH_SECONDS: Final = 1.0
+"""So long after its records were looked at a piece is sent without another look."""
+
+Shown = Callable[[Sequence[Piece]], Awaitable[list[Piece]]]
+"""Those of some pieces that may still be sent. Raises ForwardError where nobody can tell now."""
 
 
 class Sender:
     """Sends until it is cancelled or has finished.
 
+    Args:
+        exporter: how the backend is reached.
+        room: what may wait.
+        tally: of what became of spans.
+        shown: asked about pieces that have waited.
+        first_pause: in seconds.
+
     Attributes:
         problem: why the backend takes nothing right now; None while it does.
     """
 
-    def __init__(self, exporter: Exporter, room: Room, tally: Tally, first_pause: float = FIRST_PAUSE) -> None:
+    def __init__(
+        self, exporter: Exporter, room: Room, tally: Tally, shown: Shown, first_pause: float = FIRST_PAUSE
+    ) -> None:
         self._exporter = exporter
+        self._shown = shown
         self._room = room
         self._tally = tally
         self._first_pause = first_pause
-        self._waiting: deque[Piece] = deque()
+        self._waiting: deque[tuple[float, Piece]] = deque()
         self._request: list[Piece] = []
         self._news = asyncio.Event()
         self._idle = asyncio.Event()
@@ -55,7 +72,7 @@ class Sender:
         if not self._room.take(len(piece.body)):
             self._tally.drop(Drop.NO_ROOM, piece.spans)
             return
-        self._waiting.append(piece)
+        self._waiting.append((time.monotonic(), piece))
         self._idle.clear()
         self._news.set()
 
@@ -64,9 +81,10 @@ class Sender:
         while True:
             await self._news.wait()
             while self._waiting:
+                looked_at, _ = self._waiting[0]
                 self._request = self._next_request()
-                await self._send(self._request)
-                self._room.give_back(sum(len(piece.body) for piece in self._request))
+                await self._send(looked_at)
+                self._room.give_back(_size(self._request))
                 self._request = []
             self._news.clear()
             self._idle.set()
@@ -76,25 +94,37 @@ class Sender:
         self._finishing.set()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), seconds)
-        self._tally.drop(Drop.UNREACHABLE, sum(piece.spans for piece in (*self._request, *self._waiting)))
+        self._tally.drop(Drop.UNREACHABLE, _spans(self._request) + sum(piece.spans for _, piece in self._waiting))
 
     def _next_request(self) -> list[Piece]:
-        request = [self._waiting.popleft()]
-        size = len(request[0].body)
-        while self._waiting and size + len(self._waiting[0].body) <= REQUEST_BYTES:
-            size += len(self._waiting[0].body)
-            request.append(self._waiting.popleft())
+        request: list[Piece] = []
+        size = 0
+        while self._waiting and (not request or size + len(self._waiting[0][1].body) <= REQUEST_BYTES):
+            _, piece = self._waiting.popleft()
+            size += len(piece.body)
+            request.append(piece)
         return request
 
-    async def _send(self, request: list[Piece]) -> None:
-        """Send one request until it is taken, refused for good, or given up."""
-        body = b"".join(piece.body for piece in request)
-        spans = sum(piece.spans for piece in request)
+    async def _withdraw(self) -> None:
+        """Take out of the request what is shown no more. Raises ForwardError."""
+        before, self._request = self._request, await self._shown(self._request)
+        self._room.give_back(_size(before) - _size(self._request))
+        self._tally.drop(Drop.NOT_SHOWN, _spans(before) - _spans(self._request))
+
+    async def _send(self, looked_at: float) -> None:
+        """Send the request until it is taken, refused for good, or given up. `looked_at`: when its records were."""
         pause = self._first_pause
         deadline = time.monotonic() + GIVE_UP_SECONDS
         while True:
+            spans = _spans(self._request)
             try:
-                answer = await self._exporter.export(body)
+                if time.monotonic() - looked_at > FRESH_SECONDS:
+                    await self._withdraw()
+                    looked_at = time.monotonic()
+                    spans = _spans(self._request)
+                    if not spans:
+                        return
+                answer = await self._exporter.export(b"".join(piece.body for piece in self._request))
             except ForwardError as error:
                 self._tell(str(error))
                 if not error.transient:
@@ -127,3 +157,11 @@ class Sender:
         if problem != self.problem:
             log.warning("forward: the backend has not taken a request", problem=problem)
         self.problem = problem
+
+
+def _size(pieces: Sequence[Piece]) -> int:
+    return sum(len(piece.body) for piece in pieces)
+
+
+def _spans(pieces: Sequence[Piece]) -> int:
+    return sum(piece.spans for piece in pieces)

@@ -32,3 +32,10 @@ async def read_standings(database: Database, ids: Collection[UUID], fact_ids: Co
         else:
             standings.of_strays[fact_id] = standing
     return standings
+
+
+async def erased_traces(database: Database, trace_ids: Collection[bytes]) -> frozenset[bytes]:
+    """Those of which something was erased. Raises StoreError."""
+    async with database.owning() as connection:
+        rows = await connection.execute(statement("erased_traces"), {"trace_ids": list(trace_ids)})
+        return frozenset([row["trace_id"] for row in await rows.fetchall()])

@@ -35,9 +35,9 @@ from collector_processor.app.protocol import (
     read_frame,
 )
 from collector_processor.config import Settings
-from collector_processor.errors import BenchmarkError, StoreError, Trouble
+from collector_processor.errors import BenchmarkError, ForwardError, StoreError, Trouble
 from collector_processor.forward.otlp import Backend, Exporter, connect
-from collector_processor.forward.prepare import Prepared, Preparer, fact_ids
+from collector_processor.forward.prepare import Piece, Prepared, Preparer, fact_ids
 from collector_processor.forward.redact import Redactor
 from collector_processor.forward.select import Selector
 from collector_processor.forward.send import Sender
@@ -49,7 +49,7 @@ from collector_processor.journal.reader import JournalReader
 from collector_processor.model.record import point_id
 from collector_processor.model.stages import RawTask, SealKind, SpanKey, Standing
 from collector_processor.store.database import Database
-from collector_processor.store.standings import Standings, read_standings
+from collector_processor.store.standings import Standings, erased_traces, read_standings
 from collector_processor.telemetry import configure, get_logger
 
 log = get_logger(__name__)
@@ -94,7 +94,7 @@ class Forwarder:
         self._selector = Selector(begin.ratio, begin.keep)
         self._protector = protector_of(begin.tenant_key, begin.privacy_keys)
         self._preparer = Preparer(self._selector, redactor_of(begin, self._protector))
-        self._sender = Sender(exporter, self._room, self._tally)
+        self._sender = Sender(exporter, self._room, self._tally, self._still_shown)
         self._held: dict[UUID, _Held] = {}
         self._work: asyncio.Queue[UUID | Departed] = asyncio.Queue()
         self._kept: OrderedDict[bytes, None] = OrderedDict()
@@ -249,6 +249,18 @@ class Forwarder:
             if pause is not None:
                 await asyncio.sleep(pause)
         return None
+
+    async def _still_shown(self, pieces: Sequence[Piece]) -> list[Piece]:
+        """Pieces whose records are still shown; those without one if nothing was erased from their trace."""
+        points = {point for piece in pieces for point in piece.points}
+        traces = {piece.trace_id for piece in pieces if not piece.points}
+        try:
+            standings = await read_standings(self._database, points) if points else Standings({}, {})
+            erased = await erased_traces(self._database, traces) if traces else frozenset()
+        except StoreError as error:
+            raise ForwardError(f"the database doesn't say whether it may be sent: {error}", transient=True) from error
+        shown = {point for point, standing in standings.of_points.items() if standing.shown}
+        return [piece for piece in pieces if piece.points <= shown and piece.trace_id not in erased]
 
     # -- Account ---------------------------------------------------------------------------------------------
 

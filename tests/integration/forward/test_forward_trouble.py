@@ -11,7 +11,7 @@ import trustme
 from prometheus_client.parser import text_string_to_metric_families
 from support.backend import BUSY, WRONG, Reply, backend, tls_of
 from support.forwarding import failed_task, forward, forwarder, own, store, wait_for_account
-from support.lifecycle import execution, task, tool_call
+from support.lifecycle import execution, foreign, route, task, tool_call
 from support.processor import wait_for_end, wait_until
 
 from collector_processor.forward.tally import Drop
@@ -32,6 +32,27 @@ def test_the_backend_may_be_away(forwarding, grpc_backend):
     assert wait_for_account(processor, 15).sent == 15
     assert forward(processor).waiting_bytes == 0
     assert len(grpc_backend.spans) == 15
+    processor.stop()
+
+
+def test_what_is_erased_while_the_backend_is_away_is_not_sent(forwarding, grpc_backend):
+    """A task, and a tenant; beside the task a span of nobody's, which left the journal before."""
+    grpc_backend.otherwise = BUSY
+    processor = forwarding(grpc_backend, FOREIGN_TIMEOUT="1s")
+    named, stays = own(foreign(90, parent=0), task(parent=90)), own(task(), execution())
+    tenants = own(task(attributes={a.TENANT_ID: "acme"}), route())
+    for sent in (named, tenants, stays):
+        processor.send(*sent.spans)
+    processor.settle()
+    wait_until(lambda: forward(processor).problem and not processor.terms()["open"])
+    for whose in (("--task", named.task_id), ("--tenant", "acme")):
+        ran = processor.run("erase", *whose, "--yes", "--author", "ada", "--reason", "asked")
+        assert ran.returncode == 0, ran.stderr
+    grpc_backend.otherwise = Reply()
+    now = wait_for_account(processor, 6)
+    assert (now.sent, dict(now.dropped)) == (2, {Drop.NOT_SHOWN: 4})
+    assert len(grpc_backend.spans) == len(grpc_backend.of(stays.trace_id)) == 2
+    assert forward(processor).waiting_bytes == 0
     processor.stop()
 
 

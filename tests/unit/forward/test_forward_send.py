@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -11,18 +11,18 @@ import grpc
 import pytest
 import trustme
 from support.backend import BUSY, WRONG, Backend, Reply, Tls, backend, tls_of
-from support.lifecycle import payload, task
+from support.lifecycle import TRACE, payload, task
 
 from collector_processor.errors import ForwardError
 from collector_processor.forward import otlp, send
 from collector_processor.forward.otlp import connect
 from collector_processor.forward.prepare import Piece
-from collector_processor.forward.send import Sender
+from collector_processor.forward.send import Sender, Shown
 from collector_processor.forward.tally import Drop, Room, Tally
 
 SECRET = "Bearer PLANTED"
 PATIENCE = 30.0
-PIECE = Piece(payload((task(),)), 1)
+PIECE = Piece(payload((task(),)), 1, TRACE, frozenset())
 
 
 @pytest.fixture(params=["grpc", "http/protobuf"])
@@ -54,12 +54,17 @@ class Sending:
             await asyncio.sleep(0.01)
 
 
+async def all_of(pieces: Sequence[Piece]) -> list[Piece]:
+    """Nothing was erased."""
+    return list(pieces)
+
+
 @asynccontextmanager
-async def sending(backend: Backend, room: int = 1 << 20, **more) -> AsyncIterator[Sending]:
+async def sending(backend: Backend, room: int = 1 << 20, shown: Shown = all_of, **more) -> AsyncIterator[Sending]:
     exporter = connect(otlp.Backend(backend.endpoint, backend.protocol, {"authorization": SECRET}, **more))
     tally = Tally()
     held = Room(room)
-    sender = Sender(exporter, held, tally, first_pause=0.01)
+    sender = Sender(exporter, held, tally, shown, first_pause=0.01)
     running = asyncio.create_task(sender.run())
     try:
         yield Sending(sender, held, tally)
@@ -218,6 +223,45 @@ def test_nobody_listens(protocol):
             with backend(protocol, port=int(gone.endpoint.rpartition(":")[2])) as back:
                 assert (await at_work.all_of_it()).sent == 1
                 assert len(back.spans) == 1
+
+    asyncio.run(go())
+
+
+def test_what_was_erased_while_it_waited_is_not_sent(started, monkeypatch):
+    monkeypatch.setattr(send, "FRESH_SECONDS", 0.0)
+    started.replies.append(BUSY._replace(retry_after=0.0))
+    gone, stays = Piece(PIECE.body, 1, b"g" * 16, frozenset()), Piece(PIECE.body, 1, b"s" * 16, frozenset())
+
+    async def shown(pieces: Sequence[Piece]) -> list[Piece]:
+        return [piece for piece in pieces if not started.seen or piece.trace_id != gone.trace_id]
+
+    async def go() -> None:
+        async with sending(started, shown=shown) as at_work:
+            for piece in (gone, stays, gone):
+                at_work.sender.add(piece)
+            tally = await at_work.all_of_it()
+            assert (tally.sent, dict(tally.dropped)) == (1, {Drop.NOT_SHOWN: 2})
+            assert [len(request.resource_spans) for request, _ in started.seen] == [3, 1]
+
+    asyncio.run(go())
+
+
+def test_what_has_waited_stays_until_it_is_known_whether_it_may_go(started, monkeypatch):
+    monkeypatch.setattr(send, "FRESH_SECONDS", 0.0)
+    asked = 0
+
+    async def shown(pieces: Sequence[Piece]) -> list[Piece]:
+        nonlocal asked
+        asked += 1
+        if asked < 3:
+            raise ForwardError("the database is away", transient=True)
+        assert not started.seen
+        return list(pieces)
+
+    async def go() -> None:
+        async with sending(started, shown=shown) as at_work:
+            at_work.sender.add(PIECE)
+            assert (await at_work.all_of_it()).sent == 1
 
     asyncio.run(go())
 
