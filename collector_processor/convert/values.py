@@ -2,7 +2,7 @@
 
 A value of another type is accepted where the change loses nothing: an integer as text or as a number, a number
 without a fraction as an integer, one text as a list of one. Text is never parsed. Anomalies name the attribute and
-say what was wrong with it, never a text itself, which may be personal.
+say what was wrong with it, never a text itself, which may be personal; nor is a number that could be a payment card's.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from collector_processor.convert.messages import Lookup
 from collector_processor.model.facts import Anomaly, Problem
+from collector_processor.model.ranges import BEYOND
 
 MAX_TEXT_BYTES: Final = 2048
 MAX_ITEMS: Final = 1024
@@ -20,7 +21,6 @@ MAX_ITEMS: Final = 1024
 
 _SURELY_SHORT: Final = MAX_TEXT_BYTES // 4
 """Characters of which UTF-8 can't make more than `MAX_TEXT_BYTES`."""
-_INT64: Final = 2**63
 _UNSET: Final = None
 
 
@@ -50,22 +50,22 @@ class Attributes:
         return self._text(name, value)
 
     def number(self, name: str) -> float | None:
-        """Return a finite number."""
+        """Return a number less than `BEYOND`."""
         value = self._get(name)
         if value is None:
             return None
         number: float = value.double_value
-        if number and isfinite(number):
+        if number and -BEYOND < number < BEYOND:
             return number
         return self._number(name, value)
 
     def integer(self, name: str) -> int | None:
-        """Return a whole number of 64 bits."""
+        """Return a whole number less than `BEYOND`."""
         value = self._get(name)
         if value is None:
             return None
         whole: int = value.int_value
-        return whole or self._integer(name, value)
+        return whole if 0 < whole < BEYOND else self._integer(name, value)
 
     def boolean(self, name: str) -> bool | None:
         """Return a truth value; neither numbers nor words stand for one."""
@@ -92,12 +92,12 @@ class Attributes:
         return tuple([self._text(name, item) for item in items])
 
     def numbers(self, name: str) -> tuple[float | None, ...] | None:
-        """Return a list of finite numbers, an item that is none as None; at most `MAX_ITEMS`."""
+        """Return a list of numbers less than `BEYOND`, an item that is none as None; at most `MAX_ITEMS`."""
         items = self._items(name)
         if items is None:
             return None
         numbers = [item.double_value for item in items]
-        if all(numbers) and isfinite(sum(numbers)):
+        if all(numbers) and sum(map(abs, numbers)) < BEYOND:
             return tuple(numbers)
         return tuple([self._number(name, item) for item in items])
 
@@ -152,34 +152,37 @@ class Attributes:
 
     def _number(self, name: str, value: Any) -> float | None:
         kind = value.WhichOneof("value")
-        if kind == "double_value":
-            number: float = value.double_value
-            if isfinite(number):
-                return number
-            self.flag(name, Problem.NOT_FINITE, str(number))
-        elif kind == "int_value":
-            return float(value.int_value)
-        elif kind is not _UNSET:
+        if kind in ("double_value", "int_value"):
+            number = float(value.double_value if kind == "double_value" else value.int_value)
+            return number if self._is_within(name, number) else None
+        if kind is not _UNSET:
             self.flag(name, Problem.WRONG_TYPE, f"{_words(kind)} where a number belongs")
         return None
 
     def _integer(self, name: str, value: Any) -> int | None:
         kind = value.WhichOneof("value")
         if kind == "int_value":
-            return int(value.int_value)
+            whole = int(value.int_value)
+            return whole if self._is_within(name, whole) else None
         if kind == "double_value":
             number: float = value.double_value
-            if not isfinite(number):
-                self.flag(name, Problem.NOT_FINITE, str(number))
-            elif not number.is_integer():
-                self.flag(name, Problem.WRONG_TYPE, f"{number!r} where a whole number belongs")
-            elif -_INT64 <= number < _INT64:
+            if not self._is_within(name, number):
+                return None
+            if number.is_integer():
                 return int(number)
-            else:
-                self.flag(name, Problem.OUT_OF_RANGE, f"{number!r} does not fit 64 bits")
+            self.flag(name, Problem.WRONG_TYPE, f"{number!r} where a whole number belongs")
         elif kind is not _UNSET:
             self.flag(name, Problem.WRONG_TYPE, f"{_words(kind)} where a whole number belongs")
         return None
+
+    def _is_within(self, name: str, number: float) -> bool:
+        if -BEYOND < number < BEYOND:
+            return True
+        if isfinite(number):
+            self.flag(name, Problem.OUT_OF_RANGE, "14 digits or more: nothing that is counted or measured is so large")
+        else:
+            self.flag(name, Problem.NOT_FINITE, str(number))
+        return False
 
 
 def clean_text(text: str) -> tuple[str | None, tuple[tuple[Problem, str], ...]]:

@@ -1,4 +1,7 @@
-"""The range of every bounded number of a record: the gate numeric-bounds and the JSON Schema read this table."""
+"""The range of every bounded number of a record: the gate numeric-bounds and the JSON Schema read this table.
+
+No number of a record, bounded or not, reaches `BEYOND`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,9 @@ import msgspec
 
 from collector_processor.model.facts import CawsScores, HistoricalPerformance, MinimalDiffMetrics, RubricScores
 from collector_processor.model.record import Evaluation, Execution, Routing, Turn
+
+BEYOND: Final = 10**13
+"""What is counted or measured is smaller (ten TB, three centuries in ms), and numbers of payment cards are larger."""
 
 
 class Range(NamedTuple):

@@ -85,7 +85,9 @@ def canonical(value: str, category: Category) -> str:
             return value.casefold()
         case Category.NAME | Category.ADDRESS:
             return " ".join(value.casefold().split())
-        case Category.IBAN | Category.CARD | Category.NATIONAL_ID:
+        case Category.CARD:
+            return re.sub(r"\.0+$|[\W_]", "", value).upper()
+        case Category.IBAN | Category.NATIONAL_ID:
             return re.sub(r"[\W_]", "", value).upper()
         case Category.PHONE:
             return _e164(value)

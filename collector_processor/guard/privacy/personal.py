@@ -123,11 +123,19 @@ _ISSUERS: Final = re.compile(
 )
 
 
+_NO_FRACTION: Final = re.compile(r"\.0+(?!\.?\w)")
+
+
 def card(text: str, start: int, end: int) -> Span | None:
-    """Accept a card's number (ISO/IEC 7812): an issuer's prefix and length, and Luhn's check digit."""
+    """Accept a card's number (ISO/IEC 7812): an issuer's prefix and length, and Luhn's check digit.
+
+    `.0` behind it belongs to it: so a number that went through a double is written.
+    """
+    digits = re.sub(r"[ -]", "", text[start:end])
+    fraction = _NO_FRACTION.match(text, end)
+    end = fraction.end() if fraction is not None else end
     if not _apart(text, start, end):
         return None
-    digits = re.sub(r"[ -]", "", text[start:end])
     return (start, end) if _ISSUERS.fullmatch(digits) and luhn.is_valid(digits) else None
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 
 from integration.privacy.conftest import TENANT_KEY, Protected
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValueList
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from support.backend import attributes_of
 from support.lifecycle import evaluation, event, execution, foreign, key_values, model_call, route, task, tool_call
@@ -18,6 +20,7 @@ from otel_benchmark import attributes as a
 
 Start = Callable[..., Protected]
 ACME, OTHER = (a.tenant_hash(TENANT_KEY.encode(), name) for name in ("acme", "other"))
+CARD = 4111_1111_1111_1111
 FREE = {
     a.TASK_DESCRIPTION: "Mend it",
     a.TASK_REQUIREMENTS: ["python", "tests"],
@@ -101,6 +104,40 @@ def test_nothing_planted_leaves(protected: Start) -> None:
     assert {fact["spanId"] for fact in after["record"]["facts"]["routings"]} == {f"{2:016x}", f"{30:016x}"}
     processor.stop()
     assert planting.found_in([("log", processor.log.encode())]) == []
+
+
+def test_a_card_that_is_sent_as_a_number_leaves_nowhere(protected: Start, tmp_path: Path) -> None:
+    """In counts and scores, in lists and maps, and where a text belongs."""
+    policies = tmp_path / "policies.toml"
+    policies.write_text('[[conversation]]\nname = "all"\nalways = true\n')
+    running = protected(SAMPLING=str(policies))
+    charge = AnyValue(kvlist_value=KeyValueList(values=key_values({"amount": 12, "cards": [CARD, float(CARD)]})))
+    counts = {a.GEN_AI_USAGE_INPUT_TOKENS: CARD, a.EXECUTION_COST_USD: float(CARD), a.EXECUTION_CPU_TIME_MS: -CARD}
+    candidates = {a.ROUTING_CANDIDATE_IDS: ["alpha", "beta"], a.ROUTING_CANDIDATE_SCORES: [0.5, float(CARD)]}
+    mine = own(
+        task(attributes={a.TASK_DESCRIPTION: CARD, a.TASK_REQUIREMENTS: [CARD, "tests"], a.TASK_ATTEMPT: CARD}),
+        route(attributes=candidates),
+        execution(attributes=counts),
+        tool_call(attributes={a.GEN_AI_TOOL_CALL_ARGUMENTS: charge, a.GEN_AI_TOOL_CALL_RESULT: CARD}),
+        evaluation(attributes={a.EVALUATION_OVERALL_SCORE: float(CARD)}),
+    )
+    processor = running.processor
+    processor.send(*mine.spans)
+    processor.settle()
+    processor.wait_for(lambda status: status.analysis and not status.analysis.pending)
+    wait_until(lambda: len(running.backend.of(mine.trace_id)) == len(mine.spans))
+    told = [name for name, content in running.outputs() if str(CARD).encode() in content]
+    assert told == []
+    forwarded = running.backend.of(mine.trace_id)
+    assert str(CARD) not in str(forwarded)
+    assert f"{float(CARD)}" not in str(forwarded)
+    (row,) = processor.rows("SELECT record FROM data_points")
+    assert row["record"]["task"]["description"].startswith("<CARD:")
+    problems = {each["field"]: each["problem"] for each in row["record"]["facts"]["anomalies"]}
+    assert {problems[name] for name in (*counts, a.TASK_ATTEMPT, a.ROUTING_CANDIDATE_SCORES)} == {"out_of_range"}
+    (sample,) = processor.rows("SELECT content FROM deep_samples")
+    assert json.dumps(sample["content"]).count("<CARD:") >= 2
+    processor.stop()
 
 
 def test_a_value_is_the_same_in_a_tenant_and_another_in_the_next(protected: Start) -> None:

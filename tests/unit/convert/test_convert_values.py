@@ -12,7 +12,9 @@ from support.lifecycle import key_values, value_of
 
 from collector_processor.convert.values import MAX_ITEMS, MAX_TEXT_BYTES, Attributes
 from collector_processor.model.facts import Anomaly, Problem
+from collector_processor.model.ranges import BEYOND
 
+CARD = 4111_1111_1111_1111
 MAP = AnyValue(kvlist_value=KeyValueList(values=key_values({"a": 1})))
 
 
@@ -51,7 +53,9 @@ def test_what_is_absent_or_empty_is_none_without_a_flag(kind: str, value: str | 
         ("integer", 0, 0),
         ("integer", 2.0, 2),
         ("integer", -0.0, 0),
-        ("integer", -(2**63), -(2**63)),
+        ("integer", BEYOND - 1, BEYOND - 1),
+        ("integer", 1 - BEYOND, 1 - BEYOND),
+        ("number", float(BEYOND - 1), float(BEYOND - 1)),
         ("boolean", True, True),
         ("boolean", False, False),
         ("texts", ["a", "b"], ("a", "b")),
@@ -90,7 +94,12 @@ def test_a_change_of_type_that_loses_nothing_is_accepted(kind: str, value: Any, 
         ("integer", 2.5, Problem.WRONG_TYPE),
         ("integer", float("nan"), Problem.NOT_FINITE),
         ("integer", 1e30, Problem.OUT_OF_RANGE),
-        ("integer", 2.0**63, Problem.OUT_OF_RANGE),
+        ("integer", CARD, Problem.OUT_OF_RANGE),
+        ("integer", -CARD, Problem.OUT_OF_RANGE),
+        ("integer", float(CARD), Problem.OUT_OF_RANGE),
+        ("integer", CARD + 0.5, Problem.OUT_OF_RANGE),
+        ("number", CARD, Problem.OUT_OF_RANGE),
+        ("number", float(-CARD), Problem.OUT_OF_RANGE),
         ("boolean", "true", Problem.WRONG_TYPE),
         ("boolean", 1, Problem.WRONG_TYPE),
         ("texts", MAP, Problem.WRONG_TYPE),
@@ -100,6 +109,7 @@ def test_what_cannot_be_used_is_none_and_flagged(kind: str, value: Any, problem:
     read, problems = reading(value)
     assert getattr(read, kind)("name") is None
     assert problem_of(problems) is problem
+    assert str(CARD) not in (problems[0].detail or "")
 
 
 @pytest.mark.parametrize(
@@ -107,7 +117,8 @@ def test_what_cannot_be_used_is_none_and_flagged(kind: str, value: Any, problem:
     [
         ("numbers", [0.5, float("nan"), 0.25, float("inf")], (0.5, None, 0.25, None), Problem.NOT_FINITE),
         ("numbers", [0.5, "x", True], (0.5, None, None), Problem.WRONG_TYPE),
-        ("numbers", [1e308, 1e308, 0.5, "x"], (1e308, 1e308, 0.5, None), Problem.WRONG_TYPE),
+        ("numbers", [9e12, 9e12, 0.5, "x"], (9e12, 9e12, 0.5, None), Problem.WRONG_TYPE),
+        ("numbers", [0.5, float(CARD), -9.0], (0.5, None, -9.0), Problem.OUT_OF_RANGE),
         ("texts", ["a", 0.5], ("a", None), Problem.WRONG_TYPE),
         ("texts", ["a\0b", "c"], ("ab", "c"), Problem.NUL_REMOVED),
     ],
@@ -120,9 +131,9 @@ def test_an_item_that_cannot_be_used_leaves_the_others(
     assert problem_of(problems) is problem
 
 
-def test_large_finite_numbers_are_no_infinity() -> None:
-    read, problems = reading([1e308, 1e308])
-    assert read.numbers("name") == (1e308, 1e308)
+def test_numbers_that_are_large_together_are_not_by_themselves() -> None:
+    read, problems = reading([9e12, 9e12])
+    assert read.numbers("name") == (9e12, 9e12)
     assert problems == []
 
 

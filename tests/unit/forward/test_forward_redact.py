@@ -167,8 +167,8 @@ def test_a_link_that_is_none_stays():
     assert left.dropped_links_count == 3
 
 
-@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-def test_what_is_no_finite_number_stays(number):
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf, 4111111111111111, -4111111111111111.0])
+def test_what_is_no_finite_number_or_as_long_as_a_cards_stays(number):
     attributes = {a.TASK_REWARD: number, a.ROUTING_CANDIDATE_SCORES: [0.5, number], a.TASK_ATTEMPT: 2}
     assert attributes_of(copy(task(attributes=attributes))).keys() & attributes.keys() == {a.TASK_ATTEMPT}
 

@@ -39,7 +39,7 @@ def test_what_is_written_differently_is_the_same(keyring: Keyring) -> None:
     for category, forms in {
         Category.EMAIL: ("Ada@Corp.com", "ada@corp.com ", "ａｄａ@corp.com"),
         Category.IBAN: ("DE89 3704 0044 0532 0130 00", "de89370400440532013000"),
-        Category.CARD: ("4111 1111 1111 1111", "4111-1111-1111-1111"),
+        Category.CARD: ("4111 1111 1111 1111", "4111-1111-1111-1111", "4111111111111111.0"),
         Category.PHONE: ("+49 30 901820", "+4930901820", "0049 30 901820"),
         Category.NAME: ("Ada  Lovelace", "ada lovelace"),
     }.items():
