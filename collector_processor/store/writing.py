@@ -172,6 +172,8 @@ def _sort(
 
 def _leave_given_away(share: Contribution, elsewhere: Mapping[str, UUID]) -> Contribution:
     """Without the facts that another point got when their task was unknown: they stay there."""
+    if not elsewhere:
+        return share
     gone = frozenset(
         fact.fact_id for fact in each_fact(share.facts) if elsewhere.get(fact.fact_id, share.id) != share.id
     )

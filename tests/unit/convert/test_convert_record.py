@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid5
 
 import jsonschema
 import pytest
@@ -14,7 +15,7 @@ from support.lifecycle import evaluation, execution, task
 from support.records import record_of
 
 from collector_processor.guard import GateSettings, judge
-from collector_processor.model.record import decode_point, encode_point
+from collector_processor.model.record import POINT_NAMESPACE, decode_point, encode_point, point_id
 from collector_processor.model.schema import committed_schema, encoded_schema, record_schema
 from otel_benchmark import attributes as a
 
@@ -123,3 +124,11 @@ def test_a_number_out_of_range_does_not_keep_the_schema_but_is_read() -> None:
     with pytest.raises(jsonschema.ValidationError, match=r"1\.5"):
         VALIDATOR.validate(record)
     assert decode_point(json.dumps(record)).evaluation.overall_score == 1.5  # type: ignore[union-attr]
+
+
+def test_a_points_id_is_a_name_based_uuid_of_its_task_span():
+    trace_id, span_id = bytes(range(16)), bytes(range(8))
+    expected = uuid5(POINT_NAMESPACE, trace_id.hex() + span_id.hex())
+    assert point_id(trace_id, span_id) == expected
+    assert point_id(trace_id, span_id) == expected, "the namespace's digest was changed"
+    assert point_id(span_id + span_id, span_id) != expected

@@ -8,6 +8,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from psycopg import adapters
+from psycopg.adapt import Transformer
+from psycopg.pq import Format
 from support.facts import NOON, execution, revise, routing, task, whole
 from support.store import id_of
 
@@ -19,8 +22,17 @@ from collector_processor.store.statements import migrations, statement
 
 
 def named(facts: Facts) -> dict[str, Any]:
+    """The values by name; those that go as bytes read by psycopg as what their column's type says."""
     values = row(revise(id_of(), facts, 1).point)
-    return {column.name: value for column, value in zip(COLUMNS, values, strict=True)}
+    return {column.name: loaded(column.type, value) for column, value in zip(COLUMNS, values, strict=True)}
+
+
+def loaded(type_: str, value: Any) -> Any:
+    if type_ == "text[]":
+        return Transformer().get_loader(adapters.types["text"].array_oid, Format.BINARY).load(value)
+    if type_ == "jsonb":
+        return Transformer().get_loader(adapters.types[type_].oid, Format.BINARY).load(value)
+    return value
 
 
 def test_columns_are_those_of_the_copy_statement_and_of_the_table():
@@ -42,7 +54,8 @@ def test_a_row_of_a_whole_record():
     assert values["timestamp"] == NOON
     assert (values["trace_id"], values["span_id"]) == ((1).to_bytes(16, "big"), (1).to_bytes(8, "big"))
     assert values["completeness"] == ["task", "routing", "execution", "evaluation"]
-    assert decode_point(values["record"].dumps(values["record"].obj)) == revise(id_of(), whole(), 1).point
+    assert values["gates_failed"] == values["gate_severities"] == []
+    assert decode_point(msgspec.json.encode(values["record"])) == revise(id_of(), whole(), 1).point
 
 
 def test_a_row_of_a_record_with_nothing_but_its_task():
@@ -51,6 +64,7 @@ def test_a_row_of_a_record_with_nothing_but_its_task():
     assert {values[name] for name in empty} == {None}
     assert values["valid"] is False
     assert "required-sections" in values["gates_failed"]
+    assert len(values["gates_failed"]) == len(values["gate_severities"])
 
 
 @pytest.mark.parametrize(
