@@ -11,15 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-PATIENCE_S: Final = 0.25
-"""Longer than threads take that will end; others' channels keep them for ever."""
 _THREADS: Final = ("event_engine", "grpc_", "lifeguard", "timer_manager", "default-exec", "resolver-exec")
 _TASKS: Final = Path("/proc/self/task")
 
 
-def comes_to_rest() -> bool:
-    """Wait a moment for the core's threads to end; False if some are left."""
-    deadline = time.monotonic() + PATIENCE_S
+def comes_to_rest(patience_s: float) -> bool:
+    """Wait for the core's threads to end; False if some are left, which others' channels keep for ever."""
+    deadline = time.monotonic() + patience_s
     while _has_threads():
         if time.monotonic() >= deadline:
             return False

@@ -30,7 +30,7 @@ DELAY_S: Final = 1.0
 """A span waits so long for others at most: what a process that is killed loses."""
 SHUTDOWN_S: Final = 10.0
 _LONGEST_PAUSE_S: Final = 30.0
-_FORK_PATIENCE_S: Final = 0.25
+_FORK_PATIENCE_S, _REST_PATIENCE_S = 0.25, 1.0
 
 
 class PrioritySpanProcessor(SpanProcessor):
@@ -49,7 +49,7 @@ class PrioritySpanProcessor(SpanProcessor):
         capacity: int,
         *,
         receiver: str = "the receiver",
-        comes_to_rest: Callable[[], bool] | None = None,
+        comes_to_rest: Callable[[float], bool] | None = None,
     ) -> None:
         self._make_sender = make_sender
         self._capacity = capacity
@@ -88,12 +88,14 @@ class PrioritySpanProcessor(SpanProcessor):
             return
         held = self._sending.acquire(timeout=_FORK_PATIENCE_S)
         sender, self._sender = self._sender, None
+        patience_s = 0.0
         if sender is not None:
             sender.close()  # which ends what is under way; it is sent again
             del sender
+            patience_s = _REST_PATIENCE_S  # of many forks in a row, as of a pool, the first waits
         if held or self._sending.acquire(timeout=_FORK_PATIENCE_S):
             self._forker = threading.get_ident()
-            self._has_sent = self._has_sent and not self._comes_to_rest()
+            self._has_sent = self._has_sent and not self._comes_to_rest(patience_s)
 
     def _in_parent(self) -> None:
         if self._forker == threading.get_ident():

@@ -9,16 +9,16 @@ CODE = """
 import grpc
 from otel_benchmark.export.grpc_core import comes_to_rest
 
-print(comes_to_rest())
+print(comes_to_rest(0))
 channel = grpc.insecure_channel("127.0.0.1:9")
 try:
     channel.unary_unary("/any/Call", None, None)(b"", timeout=5)
 except grpc.RpcError:
     pass
-print(comes_to_rest())
+print(comes_to_rest(0.1))
 channel.close()
 del channel
-print(comes_to_rest())
+print(comes_to_rest(60))
 """
 
 

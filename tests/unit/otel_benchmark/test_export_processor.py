@@ -359,7 +359,7 @@ def test_a_library_that_can_not_be_forked_in_use_is_left_before_a_fork(monkeypat
         senders.append(Kept())
         return senders[-1]
 
-    processor = Still(make, PLENTY, comes_to_rest=lambda: rests)
+    processor = Still(make, PLENTY, comes_to_rest=lambda _: rests)
     processor.on_end(span("task before"))
     processor.force_flush()
     reader, writer = os.pipe()
@@ -392,7 +392,7 @@ def test_a_request_that_a_fork_cuts_is_sent_again():
 
     whole = Kept()
     senders: list[Kept] = [Cut(), whole]
-    processor = Still(lambda: senders.pop(0), PLENTY, comes_to_rest=lambda: True)
+    processor = Still(lambda: senders.pop(0), PLENTY, comes_to_rest=lambda _: True)
     processor.on_end(span("task"))
     assert not processor.force_flush()
     processor.shutdown()
