@@ -55,7 +55,7 @@ async def measure(url: str, count: int, prepare_threshold: int | None) -> None:
         assert each.facts is not None
         guarded[id_] = revise(id_, each.facts, 1)
     rows = [row(found.point) for found in guarded.values()]
-    size = statistics.mean(len(each[-1].obj) for each in rows)
+    size = statistics.mean(len(each[-1]) for each in rows)
     print(f"{count} records of {size:.0f} bytes of JSON; rows a second, median of {ROUNDS} rounds")
     be_sparing()
     rules = {"revise": lambda id_, _facts, _revision: guarded[id_]}
