@@ -2,6 +2,8 @@
 
 .DEFAULT_GOAL := help
 SHELL := bash
+# What Python compiles is kept, also where a container image says otherwise: tests start hundreds of processes.
+export PYTHONDONTWRITEBYTECODE :=
 
 # The first CPython from 3.11 that can make a virtual environment.
 FIND_PYTHON = for python in python3 python3.13 python3.12 python3.11 $(HOME)/.pyenv/versions/3.1[1-9].*/bin/python; do \
