@@ -16,6 +16,7 @@ from collector_processor.app.database import DatabaseKeeper
 from collector_processor.app.journalling.front import Front
 from collector_processor.app.outage import Outage
 from collector_processor.app.privacy import privacy_keys
+from collector_processor.app.storing.batch_queue import BatchQueue
 from collector_processor.app.storing.begin import beginner
 from collector_processor.app.storing.desk import BatchDesk
 from collector_processor.app.storing.fallback import Fallback
@@ -26,7 +27,7 @@ from collector_processor.errors import NotRunningError
 
 LOOK_SECONDS: Final = 0.5
 RESTART_SECONDS: Final = 60.0
-"""For so long a worker that ends is started again, in which the line that it dies of may be found."""
+"""For so long a worker that ends is started again; beside its patience, where a line may be the cause."""
 
 Tell = Callable[[str], None]
 
@@ -64,7 +65,7 @@ async def _look(settings: Settings) -> Figures:
 async def _import_alone(settings: Settings, tell: Tell) -> Figures:
     async with AsyncExitStack() as opened:
         front, outage, fallback = await _opened(settings, opened)
-        progress = _Progress(fallback.figures(), tell)
+        progress = _Progress(fallback.figures(), tell, settings.worker_timeout + settings.database_timeout)
         if not fallback.figures().batches:
             return fallback.figures()
         database = DatabaseKeeper(settings, outage)
@@ -76,7 +77,7 @@ async def _import_alone(settings: Settings, tell: Tell) -> Figures:
             opened.push_async_callback(pool.stop)
             pool.start(1)
             pool.queue.open()
-        while progress.goes_on(fallback.figures(), fallback.problem or outage.problem, pool.queue.problem):  # noqa: ASYNC110  # problems are no events
+        while progress.goes_on(fallback.figures(), fallback.problem or outage.problem, pool.queue):  # noqa: ASYNC110  # problems are no events
             await asyncio.sleep(LOOK_SECONDS)
         return fallback.figures()
 
@@ -107,16 +108,24 @@ async def _bring_up(database: DatabaseKeeper, outage: Outage) -> None:
 class _Progress:
     """Says how far an import is."""
 
-    def __init__(self, began: Figures, tell: Tell) -> None:
+    def __init__(self, began: Figures, tell: Tell, patience: float = 0.0) -> None:
         self._began = began
         self._tell = tell
+        self._patience = patience
         self._left = began.batches
+        self._blamed = 0
         self._moved_at = time.monotonic()
 
-    def goes_on(self, figures: Figures, problem: str | None, of_workers: str | None = None) -> bool:
-        """Whether something is left, and no `problem` in its way; that of workers may pass."""
-        if time.monotonic() - self._moved_at > RESTART_SECONDS:
-            problem = problem or of_workers
+    def goes_on(self, figures: Figures, problem: str | None, queue: BatchQueue | None = None) -> bool:
+        """Whether something is left, and no `problem` in its way.
+
+        That of a queue's workers may pass, and takes their patience while the line that they die of is looked for.
+        """
+        if queue is not None:
+            if queue.suspects.blamed != self._blamed:
+                self._blamed, self._moved_at = queue.suspects.blamed, time.monotonic()
+            if time.monotonic() - self._moved_at > RESTART_SECONDS + self._patience * bool(self._blamed):
+                problem = problem or queue.problem
         if figures.batches != self._left:
             self._left, self._moved_at = figures.batches, time.monotonic()
             self._tell(f"imported {figures.imported - self._began.imported} of {self._began.batches} batches")

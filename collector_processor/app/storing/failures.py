@@ -102,7 +102,7 @@ class Failures:
             self._fallback.given_up()
         if batch_id is None:
             return False
-        sentence = self._queue.suspects.blame(batch_id, held.tasks if held else 1)
+        sentence = self._queue.suspects.blame(batch_id, held.tasks if held else self._fallback.lines(batch_id))
         if sentence is not Sentence.AGAIN:
             self._queue.sentences[batch_id] = sentence, error
         return sentence is not Sentence.AGAIN
@@ -126,10 +126,12 @@ class Failures:
     async def _carry_out_import(self, batch_id: UUID, error: str) -> None:
         """The same for one that came back from the fallback."""
         try:
-            if not await self._fallback.halve(batch_id):
+            halves = await self._fallback.halve(batch_id)
+            if not halves:
                 with contextlib.suppress(DeadLettersFullError):
                     await self._fallback.bury(batch_id, error)
             self._queue.acquit(batch_id)
+            self._queue.suspects.halved(batch_id, *halves)
         finally:
             self._fallback.given_up()
 

@@ -152,13 +152,13 @@ class Fallback:
         finally:
             self._idle.set()
 
-    async def halve(self, batch_id: UUID) -> bool:
-        """Have a batch that may be the death of its worker imported in halves; whether it could be."""
+    async def halve(self, batch_id: UUID) -> list[UUID]:
+        """Have a batch that may be the death of its worker imported in halves; none where it has a single line."""
         halves = await self._front.run(partial(spilled.halve, batch_id=batch_id))
         if halves:
             rows = {id_: row for id_, row in self.books.rows.items() if id_ != batch_id}
             self.books.rows = dict(halves) | rows
-        return bool(halves)
+        return [id_ for id_, _ in halves]
 
     async def bury(self, batch_id: UUID, error: str) -> None:
         """Make a batch that is the death of its worker dead letters. Raises DeadLettersFullError, JournalError."""

@@ -31,6 +31,11 @@ class Suspects:
         self._stored = 0
         self._stored_before: dict[UUID, int] = {}
 
+    @property
+    def blamed(self) -> int:
+        """How often all those together have failed that are neither stored nor gone."""
+        return sum(self._failures.values())
+
     def failures(self, batch_id: UUID) -> int:
         """How often it has failed."""
         return self._failures.get(batch_id, 0)

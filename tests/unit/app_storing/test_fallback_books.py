@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from support.lifecycle import execution, payload, task
@@ -18,6 +18,9 @@ from collector_processor.app.commands.stored_names import line_matcher
 from collector_processor.app.outage import Outage
 from collector_processor.app.privacy import privacy_keys, protector_of
 from collector_processor.app.protocol import Import, Prepared
+from collector_processor.app.storing.batch_queue import BatchQueue
+from collector_processor.app.storing.desk import Desk
+from collector_processor.app.storing.failures import Failures
 from collector_processor.app.storing.fallback import Fallback
 from collector_processor.app.storing.fallback_erasure import withdraw_lines
 from collector_processor.app.storing.fallback_work import as_lines, batch_of, outcome, recover
@@ -250,4 +253,22 @@ def test_of_somebody_in_a_file_every_line_goes_and_no_other(running: Running, ki
     assert [task_ids_of(decode(line)) for line in left] == [{"his"}]
     assert running.take().places == (1,)
     assert running.fallback.next() is None
+    running.assert_balanced()
+
+
+def test_halves_of_what_a_worker_died_of_are_halved_at_once(running: Running) -> None:
+    running.keep(1, 2, 3, 4)
+    outage = Outage(3, 2.0)
+    queue = BatchQueue(running.fallback, outage, lambda _: None)
+    failures = Failures(queue, cast("Desk", None), running.fallback, outage)
+    tries = []
+    while (request := running.fallback.next()) is not None:
+        queue.imports["worker-0"] = request.batch_id
+        if request.batch_id in queue.sentences:
+            running.run(failures.carry_out("worker-0", request.batch_id))
+        else:
+            tries.append(len(request.places))
+            running.run(failures.judge("worker-0", "it hung"))
+    assert tries == [4] * 3 + [2] + [1] * 6 + [2] + [1] * 6
+    assert len(running.letters()) == 4
     running.assert_balanced()
