@@ -193,13 +193,16 @@ class _Process:
 
     @property
     def alive(self) -> bool:
-        return self._process.returncode is None
+        stdin = self._process.stdin
+        return self._process.returncode is None and stdin is not None and not stdin.is_closing()
 
     async def ask(self, message: bytes, most: int) -> bytes:
         """Send a message and return the answer. Raises EOFError where there is none, _TooLongError above `most`."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
+        if stdin.is_closing():  # uvloop raises a RuntimeError where it is written to
+            raise EOFError
         try:
             stdin.write(LENGTH.pack(len(message)) + message)
             await stdin.drain()

@@ -172,6 +172,11 @@ class BatchQueue:
         self.sentences.pop(batch_id, None)
         del self.tries[batch_id]
 
+    def give_up_import(self, slot: str) -> None:
+        """What a slot was importing, if anything, is tried again by whoever is free."""
+        if self.imports.pop(slot, None) is not None:
+            self._fallback.given_up()
+
     async def put_aside(self, slot: str, why: DeadLettersFullError) -> None:
         """A slot's batch has to wait for room among the dead letters."""
         log.warning("dead letters: a batch stays sealed", problem=str(why))

@@ -69,8 +69,7 @@ class Failures:
         """The store has failed: come back after a pause, with less at a time where it was too slow."""
         batch_id, held = self._queue.batch_of(slot), self._queue.held.get(slot)
         tried = batch_id or slot
-        if self._queue.imports.pop(slot, None) is not None:
-            self._fallback.given_up()
+        self._queue.give_up_import(slot)
         self._queue.tries[tried] += 1
         if slow and batch_id is not None and (held.tasks if held else self._fallback.lines(batch_id)) > 1:
             self._queue.sentences[batch_id] = Sentence.HALVE, failed.error
@@ -98,8 +97,7 @@ class Failures:
         Not at once: the failure may have come when the batch was stored, and only the database knows.
         """
         batch_id, held = self._queue.batch_of(slot), self._queue.held.get(slot)
-        if self._queue.imports.pop(slot, None) is not None:
-            self._fallback.given_up()
+        self._queue.give_up_import(slot)
         if batch_id is None:
             return False
         sentence = self._queue.suspects.blame(batch_id, held.tasks if held else self._fallback.lines(batch_id))

@@ -95,6 +95,7 @@ class WorkerPool:
             except Exception as error:
                 log.exception("worker: the slot failed", slot=slot)
                 problem = told(error)
+            self.queue.give_up_import(slot)
             if time.monotonic() - began > LAST_PAUSE * 2:
                 pause = FIRST_PAUSE
             self.queue.problem = problem

@@ -13,6 +13,7 @@ from collector_processor.app.protocol import Begin, Failed, Reply, Request, Up, 
 
 START_SECONDS: Final = 60.0
 """How long a process may take to be up; less than two as a rule."""
+_ENDED: Final = "a worker process ended unexpectedly"
 
 
 class StartError(Exception):
@@ -50,13 +51,15 @@ class WorkerProcess:
             raise StartError(reply.error if isinstance(reply, Failed) else repr(reply))
 
     async def _exchange(self, message: Begin | Request, seconds: float) -> Reply:
+        if self._requests.is_closing():  # uvloop raises a RuntimeError where it is written to
+            raise EndedError(_ENDED)
         try:
             async with asyncio.timeout(seconds):
                 self._requests.write(frame(message))
                 await self._requests.drain()
                 return decode_reply(await read_frame(self._replies))
         except (EOFError, ConnectionError):
-            raise EndedError("a worker process ended unexpectedly") from None
+            raise EndedError(_ENDED) from None
 
 
 @asynccontextmanager
