@@ -69,7 +69,8 @@ class GroupCommit:
     def start(self) -> None:
         """Begin to work off the queue. Keys that a crash has left without a value are destroyed."""
         for number, problem in self._encryption.lost.items():
-            log.critical("journal: a key is lost", problem=problem, values=self.epochs[number].live)
+            if values := self.epochs[number].live:  # else a crash came between its destruction and the next commit
+                log.critical("journal: a key is lost", problem=problem, values=values)
         self.destroy_unused_keys()
         self._thread.start()
 

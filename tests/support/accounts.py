@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -68,20 +69,31 @@ class Watcher:
 def settled(processor: Processor, done: Sequence[Known]) -> None:
     """Wait until nothing is on its way any more. What killed its worker too often is tried again before."""
     orphans = sum(len(task.orphans) for task in done)
-    processor.wait_for(_is_through)
+    _come_through(processor)
     while letters := processor.ask("dead_letters", limit=1000):
         assert all("worker" in letter["error"] for letter in letters), letters
         processor.ask("retry_dead_letters", ids=[letter["id"] for letter in letters])
-        processor.wait_for(_is_through)
+        _come_through(processor)
     # An evaluation that was stored while its task was being stored finds it a little later.
     wait_until(lambda: len(processor.rows("SELECT FROM orphans")) == orphans)
 
 
-def _is_through(status: Status) -> bool:
+def _come_through(processor: Processor) -> None:
+    """Wait until nothing is on its way. Patience is for the next of it: a long outage leaves much on a busy machine."""
+    left = _on_its_way(processor.status())
+    while left:
+        left = _on_its_way(processor.wait_for(partial(_is_less, left)))
+
+
+def _is_less(before: int, status: Status) -> bool:
+    return _on_its_way(status) < before
+
+
+def _on_its_way(status: Status) -> int:
     """By the journal's counters alone, which are of one moment: other figures of a status are a little younger."""
     terms = {each.name: each.terms for each in status.equations}
     spans, samples = terms["journal spans"], terms["deep samples"]
-    return not (spans["open"] or spans["sealed"] or spans["in_fallback"] or samples["pending"])
+    return spans["open"] + spans["sealed"] + spans["in_fallback"] + samples["pending"]
 
 
 def assert_accounted(processor: Processor, done: Sequence[Known]) -> None:

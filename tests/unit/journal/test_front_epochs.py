@@ -267,6 +267,17 @@ def test_a_key_that_a_crash_left_without_values_is_destroyed_at_the_start(runnin
     assert running.epochs() == set()
 
 
+def test_a_crash_after_a_key_was_destroyed_is_no_loss(running: Running, capfd) -> None:
+    running.send(task(1))
+    running.store()
+    (destroyed,) = running.epochs()
+    running.die()
+    (running.keys / str(destroyed)).unlink()
+    running.begin()
+    assert running.front.unreadable == {}
+    assert "a key is lost" not in capfd.readouterr().out
+
+
 def test_a_good_end_leaves_no_key_that_nobody_needs(running: Running) -> None:
     running.send(task(1))
     running.store()
