@@ -9,9 +9,9 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 
-from collector_processor.errors import MigrationError
+from collector_processor.errors import MigrationError, Trouble
 from collector_processor.store.database import Connection, translated
-from collector_processor.store.faults import describe
+from collector_processor.store.faults import describe, trouble_of
 from collector_processor.store.statements import Migration, migrations, script, statement
 from collector_processor.store.tiers import Lifetimes, adapt
 
@@ -99,6 +99,8 @@ async def _take_step(connection: Connection, lifetimes: Lifetimes) -> str | None
         try:
             await connection.execute(migration.sql)
         except psycopg.Error as error:
+            if trouble_of(error) in {Trouble.PASSING, Trouble.SLOW}:
+                raise
             raise MigrationError(f"migration {migration.version:04} ({migration.name}): {describe(error)}") from error
         await connection.execute(
             statement("record_migration"),

@@ -9,7 +9,8 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from support.postgres import temporary_database, throwaway_server
 
-from collector_processor.errors import MigrationError, StoreError
+from collector_processor.errors import MigrationError, StoreError, Trouble
+from collector_processor.store import migrations as steps
 from collector_processor.store.inspection import check
 from collector_processor.store.migrations import migrate
 from collector_processor.store.statements import migrations
@@ -87,6 +88,18 @@ def test_a_migration_that_fails_is_named_and_leaves_nothing(postgres_url):
         asyncio.run(migrate(postgres_url))
     change(postgres_url, "DROP SCHEMA benchmark")
     assert asyncio.run(migrate(postgres_url)) == NAMES[1:]
+
+
+def test_a_migration_whose_connection_is_lost_is_tried_again(postgres_url, monkeypatch):
+    first, *others = migrations()
+    lost = first._replace(sql=b"SELECT pg_terminate_backend(pg_backend_pid())")
+    with monkeypatch.context() as patched:
+        patched.setattr(steps, "migrations", lambda: (lost, *others))
+        with pytest.raises(StoreError, match="terminating connection") as failed:
+            asyncio.run(migrate(postgres_url))
+    assert not isinstance(failed.value, MigrationError)
+    assert failed.value.trouble is Trouble.PASSING
+    assert asyncio.run(migrate(postgres_url)) == NAMES
 
 
 def test_an_owner_who_may_not_make_roles_is_told_what_to_do(postgres_server, postgres_url):
