@@ -43,7 +43,7 @@ crash: $(READY) ## kill the processor (KILLS=1000) and cut the power (POWER_CUTS
 	$(BIN)/python -m pytest -n 3 --dist=worksteal tests/crash
 
 fuzz: $(READY) ## fuzz all that reads others' bytes (FUZZ=traces: one of it; FUZZ_SECONDS=60 each); atheris comes first
-	@$(BIN)/python -m pip install --quiet --upgrade --target .fuzz/lib "atheris>=2.3" \
+	@$(BIN)/python -m pip install --quiet --upgrade --only-binary :all: --target .fuzz/lib "atheris>=2.3" \
 	  || { echo "fuzz: SKIPPED, atheris has no wheel for $$($(BIN)/python --version) on this machine" >&2; exit 0; }; \
 	  PYTHONPATH=tests:.fuzz/lib $(BIN)/python -m fuzzing $(FUZZ)
 
