@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections import Counter
 
 import trustme
@@ -14,6 +15,7 @@ from support.forwarding import failed_task, forward, forwarder, own, store, wait
 from support.lifecycle import execution, foreign, route, task, tool_call
 from support.processor import wait_for_end, wait_until
 
+from collector_processor.forward.send import FRESH_SECONDS
 from collector_processor.forward.tally import Drop
 from otel_benchmark import attributes as a
 
@@ -48,6 +50,8 @@ def test_what_is_erased_while_the_backend_is_away_is_not_sent(forwarding, grpc_b
     for whose in (("--task", named.task_id), ("--tenant", "acme")):
         ran = processor.run("erase", *whose, "--yes", "--author", "ada", "--reason", "asked")
         assert ran.returncode == 0, ran.stderr
+    # What was looked at a moment before the erasure may leave for so long.
+    time.sleep(FRESH_SECONDS)
     grpc_backend.otherwise = Reply()
     now = wait_for_account(processor, 6)
     assert (now.sent, dict(now.dropped)) == (2, {Drop.NOT_SHOWN: 4})
