@@ -1,7 +1,8 @@
 """Whether a processor could go on like this for ever: memory, journal and lag after the warm-up, as a trend each.
 
 A trend is a straight line through the medians of a dozen stretches of the run, told by the hour with twice its standard
-error. It counts as growing where, even less that error, an hour of it would be more than noise.
+error. It counts as growing where, even less that error, an hour of it would be more than noise, in its second half too:
+what stepped up once, when the machine stood still and the sender caught up, and stayed there since is level.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ SPARE: Final = {"postgres": math.inf}
 
 
 class Trend(NamedTuple):
-    """Of one quantity after the warm-up: what it is usually, and by how much it rises in an hour, give or take."""
+    """Of one quantity after the warm-up: what it is usually, and by how much it rises in an hour, give or take.
+
+    `later` is what it rises by in the second half of that.
+    """
 
     name: str
     unit: str
@@ -36,12 +40,15 @@ class Trend(NamedTuple):
     most: float
     per_hour: float
     error: float
+    later: float
+    later_error: float
     grows: bool
 
     def __str__(self) -> str:
         words = f"{self.median:9.1f} {self.unit:<3} at most {self.most:8.1f}"
-        slope = f"{self.per_hour:+8.2f} \N{PLUS-MINUS SIGN} {self.error:.2f} {self.unit} an hour"
-        return f"{self.name:<20}{words}, {slope}{'  GROWS' if self.grows else ''}"
+        slope = f"{self.per_hour:+8.2f} \N{PLUS-MINUS SIGN} {self.error:5.2f} {self.unit} an hour"
+        later = f"in the second half {self.later:+8.2f} \N{PLUS-MINUS SIGN} {self.later_error:5.2f}"
+        return f"{self.name:<20}{words}, {slope}, {later}{'  GROWS' if self.grows else ''}"
 
 
 class Verdict(NamedTuple):
@@ -74,10 +81,11 @@ def judge(samples: Sequence[Sample]) -> Verdict:
 
 
 def _trend(name: str, unit: str, at: Sequence[float], values: Sequence[float], spare: float) -> Trend:
-    slope, error = _line([*zip(at, values, strict=True)])
+    points = [*zip(at, values, strict=True)]
+    (slope, error), (later, later_error) = _line(points), _line(points[len(points) // 2 :])
     median = statistics.median(values)
-    grows = slope - error > max(spare, SPARE_SHARE * median)
-    return Trend(name, unit, median, max(values), slope, error, grows)
+    grows = min(slope - error, later - later_error) > max(spare, SPARE_SHARE * median)
+    return Trend(name, unit, median, max(values), slope, error, later, later_error, grows)
 
 
 def _line(points: Sequence[tuple[float, float]]) -> tuple[float, float]:

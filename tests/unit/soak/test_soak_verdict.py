@@ -33,8 +33,9 @@ def wavy(at: float) -> float:
         lambda at: {"memory": FLAT.memory | {"postgres": 90.0 + at}},
         lambda at: {"memory": FLAT.memory | {"front": 60.0 + at / 1000}},
         lambda at: {"journal_live": 8.0 + 20 * wavy(at / 20)},
+        lambda at: {"journal_file": 30.0 if at < 900 else 50.0},
     ],
-    ids=["nothing changes", "waves", "warm-up", "buffers of PostgreSQL", "4 MiB an hour", "long waves"],
+    ids=["nothing changes", "waves", "warm-up", "buffers of PostgreSQL", "4 MiB an hour", "long waves", "a step"],
 )
 def test_a_run_that_could_go_on_is_flat(change):
     verdict = judge(run(change))
