@@ -147,7 +147,7 @@ class Pool:
                 reason = SampleReason.TIMED_OUT
             except _TooLongError:
                 reason = SampleReason.TOO_LARGE
-            except (EOFError, msgspec.DecodeError):
+            except (EOFError, msgspec.DecodeError, UnicodeDecodeError):
                 reason = SampleReason.CRASHED
             else:
                 if sample.reason is SampleReason.OUT_OF_MEMORY:  # what it has left may not do for the next one

@@ -117,7 +117,7 @@ def decode(raw: bytes) -> Line:
         raise DamagedLineError("its checksum doesn't match")
     try:
         line = _decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DamagedLineError(f"it can't be read: {error}") from error
     if line.format != FORMAT:
         raise DamagedLineError(f"it has format {line.format}, this program reads {FORMAT}")

@@ -91,7 +91,7 @@ def remembered(folder: Path) -> tuple[Halt, ...]:
         return msgspec.json.decode(path.read_bytes(), type=tuple[Halt, ...])
     except FileNotFoundError:
         return ()
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} (halted sources) can't be read: the database knows them too, delete it") from error
 
 

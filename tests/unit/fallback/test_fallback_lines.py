@@ -9,7 +9,7 @@ import pytest
 from support import facts
 
 from collector_processor.errors import DamagedLineError
-from collector_processor.fallback import Line, converted_of, decode, encode, line_of, task_ids_of, tenants_of
+from collector_processor.fallback import Line, converted_of, decode, encode, line_of, lines, task_ids_of, tenants_of
 from collector_processor.model.facts import Facts
 from collector_processor.model.stages import Converted, LifecycleFact, SealedTask, SealKind, SpanKey, Stray
 
@@ -59,6 +59,14 @@ def test_every_torn_line_is_found() -> None:
     for length in range(len(raw)):
         with pytest.raises(DamagedLineError):
             decode(raw[:length])
+
+
+def test_bytes_that_are_no_text_are_damage_also_under_a_sum_that_matches() -> None:
+    """As a person's editor or a fuzzer makes it."""
+    body = msgspec.json.encode(line_of(BATCH, 3, converted())).replace(TRACE.hex().encode(), b"\xff")
+    raw = b"".join((lines._HEAD, lines._sum(body), lines._MIDDLE, body, lines._TAIL))
+    with pytest.raises(DamagedLineError, match="it can't be read: 'utf-8' codec"):
+        decode(raw)
 
 
 def test_a_line_of_another_format_is_not_guessed_at() -> None:
