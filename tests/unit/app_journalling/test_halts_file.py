@@ -10,7 +10,7 @@ from collector_processor.app.journalling.halts import FILE_NAME, remembered
 from collector_processor.errors import ConfigError
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'[["\xff"]]', b'[[1]]'])
+@pytest.mark.parametrize("content", [b"", b"{", b'[["\xff"]]', b"[[1]]"])
 def test_a_garbled_file_is_refused_with_the_way_to_mend_it(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE_NAME).write_bytes(content)
     with pytest.raises(ConfigError, match=r"halted sources.*delete it"):
