@@ -1,7 +1,7 @@
 """The span contract: every name that crosses the wire between an application and the processor.
 
 This is the one home of attribute names, span names and value enums. The plugin writes them, the processor
-reads them, and an emitter in another language follows the same table (README, "Span contract"). Standard
+reads them, and an emitter in another language follows the same table (the span contract in README.md here). Standard
 library only, so that importing it costs nothing.
 
 Names that OpenTelemetry's GenAI conventions define are used as they are. Followed: the registry of

@@ -1,7 +1,7 @@
 """Recognise lifecycle spans and GenAI log records without decoding them: name and raw bytes → Role.
 
 The first word of a span's name says what it claims to be; one of the kind's attributes, searched for as it stands
-on the wire, confirms it (README, "Span contract"). Conversion, which decodes, has the last word.
+on the wire, confirms it (the span contract, `otel_benchmark/README.md`). Conversion, which decodes, has the last word.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Settings as people see them: rows for `config show` and the README's table, with every secret masked."""
+"""Settings as people see them: rows for `config show` and the table in `deploy/README.md`, with every secret masked."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The `arbiter` convention: lifecycle spans → facts.
 
-A lifecycle span is found by the first word of its name and confirmed by an attribute (README, "Span contract").
-Old GenAI names are read where the new ones are missing.
+A lifecycle span is found by the first word of its name and confirmed by an attribute (the span contract in
+`otel_benchmark/README.md`). Old GenAI names are read where the new ones are missing.
 """
 
 from __future__ import annotations

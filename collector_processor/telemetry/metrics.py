@@ -122,7 +122,7 @@ ANALYSIS_SECONDS: Final = Histogram(
 
 FORWARDED_SPANS: Final = Counter(
     "forwarded_spans",
-    "Spans on their way to the backend. outcome: sent, sampled_out, or why it was dropped (README).",
+    "Spans on their way to the backend. outcome: sent, sampled_out, or why it was dropped (forward/README.md).",
     ("outcome",),
     namespace=NAMESPACE,
     registry=REGISTRY,

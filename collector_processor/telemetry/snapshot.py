@@ -54,7 +54,7 @@ STORAGE_GROWTH_RATE: Final = Family("storage_growth_rate_bytes_per_day", "Growth
 # -- Where data is ---------------------------------------------------------------------------------
 
 HEALTH: Final = Family("health", "1 for the state that holds: ok, degraded or failed.", ("state",))
-HEALTH_CONDITION: Final = Family("health_condition", "1 for each condition that holds (README).", ("condition",))
+HEALTH_CONDITION: Final = Family("health_condition", "1 for each that holds (deploy/README.md).", ("condition",))
 JOURNAL_BYTES: Final = Family("journal_bytes", "Live bytes of the journal.")
 JOURNAL_MAX_BYTES: Final = Family("journal_max_bytes", "The journal's limit: full, it refuses requests.")
 JOURNAL_SECONDS_TO_FULL: Final = Family("journal_seconds_to_full", "Until the journal is full, as it grows now.")

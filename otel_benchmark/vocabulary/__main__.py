@@ -1,4 +1,4 @@
-"""Prints the README's table of fields and common names: `python -m otel_benchmark.vocabulary`."""
+"""Prints the tables of FIELDS.md, fields and their common names: `python -m otel_benchmark.vocabulary`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def markdown() -> str:
-    """Return the README's table of fields and common names."""
+    """Return the tables of FIELDS.md."""
     lines: list[str] = []
     for section, kind in SECTIONS.items():
         lines += [f"**`[{section}]`**", "", "| key | attribute | type | common names |", "|---|---|---|---|"]

@@ -110,7 +110,7 @@ def judge(seen: Seen) -> Health:
 
 
 def reference() -> str:
-    """The conditions as the README's table."""
+    """The conditions as the table in `deploy/README.md`."""
     rows = [f"| `{each.name}` | {each.state} | {each.holds} |" for each in CONDITIONS]
     return "\n".join(["| condition | health | holds while |", "|---|---|---|", *rows])
 
