@@ -118,11 +118,12 @@ class Assembler:
 
     def restore(self, found: Iterable[Stored], taken: Mapping[int, int]) -> None:
         """Index the fragments found at a start; `taken` are the masks of spans that are sealed or gone, by sequence."""
-        traces = self._traces
+        traces, now, ahead = self._traces, self._clock * TICK, False
         for stored in found:
             gone = taken.get(stored.sequence, 0)
             if gone and gone.bit_count() == stored.spans:
                 continue
+            ahead = ahead or stored.arrived > now
             entry = Entry(stored, gone, None)
             trace = traces.get(stored.trace_id)
             if trace is None:
@@ -133,6 +134,8 @@ class Assembler:
         for trace_id, trace in traces.items():
             self._census.enter(trace)
             self._plan(trace_id, trace, trace.entries[0].arrived + grace)
+        if ahead:
+            self._set_back(now)
 
     def _touch(self, stored: Stored, trace: Trace) -> None:
         if stored.trace_id in self._ready:
@@ -153,6 +156,8 @@ class Assembler:
     def look(self, now: int, lookup: Lookup) -> None:
         """Look at every trace that is due; what can be closed becomes ready."""
         tick = now // TICK
+        if tick < self._clock:
+            self._set_back(now)
         if tick - self._clock > len(self._timers):
             due_ticks: Iterable[int] = sorted(due for due in self._timers if due <= tick)
         else:
@@ -163,7 +168,21 @@ class Assembler:
                 if trace is not None and trace.due == due:
                     trace.due = 0
                     self._look_at(trace_id, trace, now, lookup)
-        self._clock = max(self._clock, tick)
+        self._clock = tick
+
+    def _set_back(self, now: int) -> None:
+        """Go on where the clock was set back: what came at a time still to come counts as if it came now."""
+        self._clock = now // TICK
+        self._not_before = min(self._not_before, now + self._limits.grace)
+        self._ready_since = min(self._ready_since, now)
+        self._timers.clear()
+        for trace_id, trace in self._traces.items():
+            self._census.leave(trace)
+            for entry in trace.entries:
+                entry.arrived = min(entry.arrived, now)
+            self._census.enter(trace)
+            trace.due = 0
+            self._plan(trace_id, trace, trace.entries[0].arrived + self._limits.grace)
 
     def _look_at(self, trace_id: bytes, trace: Trace, now: int, lookup: Lookup, *, flush: bool = False) -> None:
         known = trace.load(trace_id, lookup)

@@ -105,7 +105,7 @@ class Sealing:
         now = self._clock()
         self._shares.recount(transaction)
         self._assembler.look(now, transaction)
-        if now - self._expired_at > EXPIRE_EVERY:
+        if abs(now - self._expired_at) > EXPIRE_EVERY:
             expired = transaction.expire(now, self._assembler.needed(transaction))
             self._forgotten = expired.forgotten
             if expired.all_of_it:

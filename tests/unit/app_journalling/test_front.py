@@ -81,6 +81,20 @@ def test_spans_of_a_stored_task_are_known_until_the_closed_timeout(tmp_path, min
         assert running.front.counters.duplicate == duplicates
 
 
+def test_a_clock_that_was_set_back_puts_off_neither_sealing_nor_forgetting(tmp_path):
+    with RunningFront.over(tmp_path, closed_timeout=5 * MINUTE) as running:
+        running.wait(60 * MINUTE)
+        running.now -= 60 * MINUTE
+        running.wait(1)
+        running.send(task(1))
+        running.wait(11)
+        assert [batch.tasks for batch in running.waiting] == [1]
+        running.store()
+        running.wait(6 * MINUTE)
+        running.send(task(1))
+        assert running.front.counters.duplicate == 0
+
+
 # -- Analyses --------------------------------------------------------------------------------------
 
 

@@ -133,6 +133,28 @@ def test_nothing_closes_before_the_grace_after_a_start() -> None:
     assert bench.tasks(bench.at(10)) == {1: [1]}
 
 
+def test_a_clock_that_was_set_back_keeps_nobody_waiting() -> None:
+    hour, other = 3600, [Piece(2, 11, 0, "task")]
+    bench = Bench(LIMITS._replace(flush_records=2, flush_interval=5 * SECOND))
+    bench.at(hour)
+    bench.send([Piece(3, 21, 0, "task")], at=hour - 10)
+    bench.send([TASK], at=hour)
+    assert bench.at(hour + 1) == []  # one is ready, and waits for another
+    bench.send(other, at=100)
+    assert bench.at(100) == []
+    assert {*bench.tasks(bench.at(110))} == {1, 11, 21}
+
+
+def test_a_clock_that_was_set_back_before_a_start_keeps_nobody_waiting() -> None:
+    bench = Bench()
+    fragment = split(request([TASK])).fragments[0]
+    stored = Stored(1, TASK.trace_id, fragment.flags, 1, START + 3600 * SECOND)
+    bench.stored[1] = stored, fragment.headers
+    bench.assembler.restore([stored], {})
+    assert bench.at(9.9) == []
+    assert bench.tasks(bench.at(10)) == {1: [1]}
+
+
 def test_nested_tasks_are_records_of_their_own() -> None:
     bench = Bench()
     inner = [Piece(1, 3, 2, "task"), Piece(1, 4, 3, "tool"), Piece(1, 5, 4, "foreign")]
