@@ -96,15 +96,24 @@ def remembered(folder: Path) -> tuple[Halt, ...]:
 
 
 def remember(folder: Path, halts: Sequence[Halt]) -> None:
-    """Write it, durable and whole or not at all."""
+    """Write it, durable and whole or not at all. Raises ConfigError."""
     path = folder / FILE_NAME
+    try:
+        _write(path, msgspec.json.encode(halts))
+    except OSError as error:
+        raise ConfigError(
+            f"{path} (halted sources) can't be written: {error.strerror}; check the disk of DATA_DIR"
+        ) from error
+
+
+def _write(path: Path, content: bytes) -> None:
     fresh = path.with_suffix(".new")
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
-        file.write(msgspec.json.encode(halts))
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
