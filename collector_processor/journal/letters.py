@@ -92,12 +92,14 @@ def _letter(view: View, corpse: Corpse, undecodable: Collection[SpanKey], gravey
             key, value = read_fragment(view, member.sequence)
             packed = {at: value[at * HEADER.size : (at + 1) * HEADER.size] for at in member.positions}
             taken = [at for at, each in packed.items() if SpanKey(task.trace_id, each[:8]) not in undecodable]
+            if not taken:
+                continue  # a retry would journal a fragment of no spans
             payload = graveyard.extract(value[HEADER.size * key.spans :], tuple(taken))
             payloads.append((key.arrived, payload, tuple(range(len(taken)))))
             headers.append((int(key.flags), b"".join(packed[at] for at in taken)))
+        spans = sum(len(positions) for _, _, positions in payloads)
     except DamagedEntryError as damage:
-        payloads, headers, error = [], [], f"{error}; {damage}"
-    spans = sum(len(positions) for _, _, positions in payloads) if payloads else task.spans
+        payloads, headers, error, spans = [], [], f"{error}; {damage}", task.spans
     return DeadLetter(error, spans, _encode(task), tuple(payloads), tuple(headers), now)
 
 

@@ -94,6 +94,24 @@ def test_a_retry_is_a_new_seal_with_the_same_spans(running: Running) -> None:
     assert [letter.span_id for letter in running.run(running.letters.listed(9))] == [task(1).span_id.hex()]
 
 
+def test_a_retry_beside_an_undecodable_span_survives_a_restart(running: Running) -> None:
+    whole, spoiled = task(1), Piece(1, 2, 1, "tool")
+    running.send(whole)
+    batch = running.seal(spoiled)
+    refused = Refused(whole.trace_id, whole.span_id, 1, WHY)
+    raw = (spoiled.trace_id, spoiled.span_id, b"its bytes", "no UTF-8")
+    running.run(running.front.complete(batch.id, Applied(undecodable=1, refused=(refused,), undecodable_spans=(raw,))))
+    (letter,) = running.run(running.letters.listed(9))
+    assert (letter.spans, letter.retriable) == (1, True)
+    running.run(running.letters.retry([letter.id]))
+    running.end()
+    running.begin()
+    assert [batch.spans for batch in running.waiting] == [1]
+    assert running.run(running.front.snapshot()).summary.traces == 0
+    running.complete(Applied(in_points=1, accepted=1))
+    assert running.ask(lambda transaction: [*transaction.fragments()]) == []
+
+
 def test_without_ids_all_are_retried(running: Running) -> None:
     running.bury(*(task(number) for number in range(1, 46)))
     assert running.run(running.letters.retry([])) == 45
