@@ -21,6 +21,7 @@ from collector_processor.app.reporting import status as report
 from collector_processor.app.reporting.admin import Health
 from collector_processor.app.reporting.equations import database_spans, deep_samples, journal_spans, records
 from collector_processor.app.reporting.health import Lately, Seen, Watched, judge
+from collector_processor.app.reporting.pace import Pace
 from collector_processor.errors import BenchmarkError
 from collector_processor.store.database import Database
 from collector_processor.store.figures import Figures, read_figures
@@ -30,8 +31,6 @@ from collector_processor.telemetry.metrics import refused_requests
 log = get_logger(__name__)
 
 ASK_SECONDS: Final = 5.0
-DATABASE_REST: Final = 50
-"""The database rests for so many times as long as it took to answer: a large one is not to be kept busy by us."""
 ANSWER_SECONDS: Final = 3.0
 """Who asks for the status waits for the database no longer than this."""
 MEANINGFUL_SECONDS: Final = 60.0
@@ -49,6 +48,7 @@ class Monitor:
         self._growth: deque[tuple[float, int]] = deque(maxlen=720)
         self._batches: deque[tuple[float, int]] = deque(maxlen=720)
         self._database_bytes: deque[tuple[float, int]] = deque(maxlen=720)
+        self._pace = Pace()
         self._refused = Lately(refused_requests)
         self._shed = Lately(lambda: processor.front.counters.shed)
         self._watching: asyncio.Task[None] | None = None
@@ -64,14 +64,12 @@ class Monitor:
             await asyncio.gather(self._watching, return_exceptions=True)
 
     async def _watch(self) -> None:
-        again = 0.0
         while True:
             try:
                 self.health()  # what has grown lately is only known to who asks every few seconds
                 await self._look_at_journal()
-                if (began := time.monotonic()) >= again:
+                if self._pace.may_watch(time.monotonic()):
                     await self._look_at_database()
-                    again = began + (time.monotonic() - began) * DATABASE_REST
             except BenchmarkError as error:
                 log.debug("monitor: no answer", problem=str(error))  # health says it already
             except Exception:
@@ -89,13 +87,15 @@ class Monitor:
         keeper = self._processor.database
         if keeper.url is None or not keeper.ready.is_set():
             return
+        began = time.monotonic()
         try:
             async with Database(keeper.url, application_name="otel-benchmark monitor") as database:
                 self._figures = await read_figures(database)
         except BenchmarkError as error:
             keeper.problem = str(error)
             raise
-        self._database_bytes.append((time.monotonic(), self._figures.database_bytes))
+        self._pace.note(began, now := time.monotonic())
+        self._database_bytes.append((now, self._figures.database_bytes))
         keeper.problem = None
         if not self._processor.pool.queue.backlog:
             self._processor.outage.ended()  # nobody else would find out
@@ -121,11 +121,12 @@ class Monitor:
         return report.as_metrics(self._report()) if self._latest is not None else {}
 
     async def status(self) -> report.Status:
-        """The status now; of a database that doesn't answer soon, what it said last."""
+        """The status now; of a database that is slow or was asked just now, what it said last."""
         with contextlib.suppress(BenchmarkError, TimeoutError):
             await self._look_at_journal()
-            async with asyncio.timeout(ANSWER_SECONDS):
-                await self._look_at_database()
+            if self._pace.may_question(time.monotonic()):
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    await self._look_at_database()
         return self._report()
 
     def _lag(self) -> float:

@@ -16,22 +16,27 @@ keys AS (
         count(*) FILTER (WHERE state IN ('accepted', 'quarantined', 'released')) AS points
     FROM benchmark_data.point_keys
 ),
-day AS (
+kinds AS (
     SELECT
+        agent_id, task_type, complexity, count(*) AS points,
         count(*) FILTER (WHERE timestamp >= date_trunc('day', now(), 'UTC')) AS today,
-        count(*) FILTER (WHERE timestamp >= now() - interval '1 hour') AS hour,
-        array_agg(DISTINCT agent_id) FILTER (WHERE agent_id IS NOT NULL) AS agents,
-        array_agg(DISTINCT task_type) FILTER (WHERE task_type IS NOT NULL) AS task_types
+        count(*) FILTER (WHERE timestamp >= now() - interval '1 hour') AS hour
     FROM benchmark_data.points
     WHERE timestamp >= now() - interval '24 hours' AND timestamp <= now() AND state <> 'discarded'
+    GROUP BY agent_id, task_type, complexity
+),
+day AS (
+    SELECT
+        coalesce(sum(today), 0)::bigint AS today,
+        coalesce(sum(hour), 0)::bigint AS hour,
+        array_agg(DISTINCT agent_id) FILTER (WHERE agent_id IS NOT NULL) AS agents,
+        array_agg(DISTINCT task_type) FILTER (WHERE task_type IS NOT NULL) AS task_types
+    FROM kinds
 ),
 complexities AS (
     SELECT jsonb_object_agg(complexity, points) AS distribution
     FROM (
-        SELECT complexity, count(*) AS points
-        FROM benchmark_data.points
-        WHERE timestamp >= now() - interval '24 hours' AND complexity IS NOT NULL AND state <> 'discarded'
-        GROUP BY complexity
+        SELECT complexity, sum(points) AS points FROM kinds WHERE complexity IS NOT NULL GROUP BY complexity
     ) AS counted
 ),
 waiting AS (
@@ -43,12 +48,14 @@ waiting AS (
     ) AS each
 ),
 samples AS (
-    SELECT coalesce(jsonb_agg(jsonb_build_array(facet, ending, samples) ORDER BY facet, ending), '[]') AS counted
+    SELECT coalesce(
+        jsonb_agg(jsonb_build_array(facet, concat_ws(': ', status, reason), samples) ORDER BY facet, status, reason), '[]'
+    ) AS counted
     FROM (
-        SELECT facet, concat_ws(': ', status, reason) AS ending, count(*) AS samples
+        SELECT facet, status, reason, count(*) AS samples
         FROM benchmark_data.deep_samples
         WHERE timestamp >= now() - interval '24 hours'
-        GROUP BY facet, concat_ws(': ', status, reason)
+        GROUP BY facet, status, reason
     ) AS endings
 ),
 recent AS (
