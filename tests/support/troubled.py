@@ -16,9 +16,12 @@ import psycopg
 from collector_processor.store.embedded import EmbeddedServer
 from support.embedded import server_processes
 from support.proxy import Proxy
+from support.small_disk import SmallDisk
 
 MOST_BYTES: Final = 4000
 """After which a response is cut: a batch takes about so many."""
+DISK_BYTES: Final = 1 << 30
+"""Of the disk on which it lies, where that is one of its own."""
 
 
 def port_of(server: EmbeddedServer) -> int:
@@ -67,6 +70,17 @@ class Troubled:
             yield
         finally:
             self._configure("RESET default_transaction_read_only")
+
+    @contextmanager
+    def full(self, disk: SmallDisk) -> Iterator[None]:
+        """The disk that it lies on has no room, for its log neither, which ends it."""
+        disk.fill()
+        try:
+            yield
+        finally:
+            disk.resize(DISK_BYTES)
+            self.server.start()
+            self.proxy.lead_to(port_of(self.server))
 
     @contextmanager
     def cut_off(self) -> Iterator[None]:

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from support.lifecycle import evaluation, execution, foreign, route, task, tool_call
 from support.processor import Processor, own
+from support.small_disk import SmallDisk, small_disk
 
 NOWHERE = "postgresql://127.0.0.1:1/nowhere"
 
 
 @pytest.fixture
-def full_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a disk with little room, which is nearly full."""
-    mount = shutil.which("mount")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    made = mount and subprocess.run(  # our own path
-        [mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True, check=False
-    )
-    if not made or made.returncode:
-        pytest.skip("only root may mount a small disk")
-    try:
-        (folder / "ballast").write_bytes(bytes((1 << 20) - 8192))
-        yield folder
-    finally:
-        subprocess.run(["umount", folder], check=True)
+def nearly_full(tmp_path: Path) -> Iterator[SmallDisk]:
+    """A disk with room for two pages."""
+    (tmp_path / "disk").mkdir()
+    with small_disk(tmp_path / "disk", 8192) as disk:
+        yield disk
 
 
 def test_what_a_dead_processor_held_is_exported_and_taken_by_another(
@@ -53,13 +42,13 @@ def test_what_a_dead_processor_held_is_exported_and_taken_by_another(
         assert other.terms("database spans")["in_points"] == len(mine.spans)
 
 
-def test_a_full_disk_is_named_and_once_it_has_room_the_journal_begins(full_disk: Path) -> None:
-    processor = Processor(full_disk / "data", NOWHERE)
-    processor.log_path = full_disk.with_name("full.log")
+def test_a_full_disk_is_named_and_once_it_has_room_the_journal_begins(nearly_full: SmallDisk) -> None:
+    processor = Processor(nearly_full.folder / "data", NOWHERE)
+    processor.log_path = nearly_full.folder.with_name("full.log")
     refused = processor.run("serve")
     assert refused.returncode == 1, refused
     assert "No space left on device" in refused.stderr
     assert "Traceback" not in refused.stderr
-    (full_disk / "ballast").unlink()
-    with Processor(full_disk / "data", NOWHERE, JOURNAL_MAX_BYTES="1MiB", DRAIN_TIMEOUT="0s") as again:
+    nearly_full.resize(1 << 20)
+    with Processor(nearly_full.folder / "data", NOWHERE, JOURNAL_MAX_BYTES="1MiB", DRAIN_TIMEOUT="0s") as again:
         assert again.process.poll() is None

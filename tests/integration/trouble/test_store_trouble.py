@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +16,7 @@ from support.lifecycle import evaluation, execution, route, task, tool_call
 from support.postgres import reachable_folder, throwaway_hold
 from support.processor import Own, Processor, own, wait_until
 from support.proxy import Proxy
+from support.small_disk import SmallDisk, small_disk
 
 from collector_processor.store.embedded import EmbeddedServer
 
@@ -169,24 +168,16 @@ def test_a_task_that_always_takes_too_long_lets_others_go_first_and_is_buried(ma
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path):
-    """A file system of 1 MiB for a tablespace; where none can be mounted, the test is skipped and says so."""
-    with reachable_folder() as folder:
-        mounted = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=1m,mode=0777", "tmpfs", str(folder)], capture_output=True, check=False
-        )
-        if mounted.returncode != 0:
-            pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.decode().strip()}")
-        try:
-            yield folder
-        finally:
-            subprocess.run(["umount", str(folder)], check=True)
+def disk() -> Iterator[SmallDisk]:
+    """Of 1 MiB, for a tablespace."""
+    with reachable_folder() as folder, small_disk(folder, 1 << 20, mode="0711") as disk:
+        yield disk
 
 
 @pytest.fixture
-def space(own_server: EmbeddedServer, own_folder: Path, small_disk: Path, own_url: str) -> Iterator[Path]:
+def space(own_server: EmbeddedServer, own_folder: Path, disk: SmallDisk, own_url: str) -> Iterator[SmallDisk]:
     """The same, with a tablespace `small` on it."""
-    folder = small_disk / "space"
+    folder = disk.folder / "space"
     folder.mkdir(mode=0o700)
     if os.geteuid() == 0:
         account = Path(next(iter(server_processes(own_folder))).cwd()).stat()
@@ -194,7 +185,7 @@ def space(own_server: EmbeddedServer, own_folder: Path, small_disk: Path, own_ur
     database = urlsplit(own_server.superuser_url)._replace(path=urlsplit(own_url).path).geturl()
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(f"CREATE TABLESPACE small LOCATION '{folder}'".encode())
-        yield small_disk
+        yield disk
         connection.execute("ALTER TABLE benchmark_data.batches SET TABLESPACE pg_default")
         connection.execute("DROP TABLESPACE small")
 
@@ -204,15 +195,10 @@ def test_a_full_disk_is_waited_for(make, own_server, own_url, space):
         database = urlsplit(own_server.superuser_url)._replace(path=urlsplit(own_url).path).geturl()
         with psycopg.connect(database, autocommit=True) as connection:
             connection.execute("ALTER TABLE benchmark_data.batches SET TABLESPACE small")
-        filler = space / "filler"
-        descriptor = os.open(filler, os.O_WRONLY | os.O_CREAT)
-        with suppress(OSError):
-            while os.write(descriptor, bytes(4096)):
-                continue
-        os.close(descriptor)
+        space.fill()
         sent = send(processor, 40)
         try:
             wait_for_reason(processor, "53100")
         finally:
-            filler.unlink()
+            space.resize(1 << 20)
         assert_stored(processor, sent)
