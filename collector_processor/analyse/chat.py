@@ -12,7 +12,6 @@ import time
 from typing import Any, Final, TypeVar
 
 import msgspec
-import urllib3
 
 from collector_processor.analyse.endpoint import RETRIES, Endpoint
 from collector_processor.model.samples import SampleReason
@@ -66,6 +65,8 @@ class Chat:
         self._headers = {"content-type": "application/json", "accept": "application/json"}
         if endpoint.key:
             self._headers["authorization"] = f"Bearer {endpoint.key}"
+        import urllib3  # noqa: PLC0415 - 3 MB that an analyst without an endpoint does without
+
         timeout = urllib3.Timeout(connect=min(10.0, endpoint.timeout), read=endpoint.timeout)
         self._pool = urllib3.PoolManager(num_pools=1, maxsize=1, timeout=timeout, retries=False)
         self._knows_schemas = True
@@ -100,6 +101,8 @@ class Chat:
 
     def _request(self, body: dict[str, Any], until: int) -> tuple[int, bytes]:
         """Send one request, again where its refusal may pass, while there are requests left."""
+        import urllib3  # noqa: PLC0415 - as above
+
         encoded = msgspec.json.encode(body)
         pause = FIRST_PAUSE
         for attempt in range(RETRIES + 1):

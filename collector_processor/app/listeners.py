@@ -17,7 +17,7 @@ from collector_processor.receive.otlp_grpc import GrpcReceiver
 from collector_processor.receive.otlp_http import HttpReceiver
 from collector_processor.receive.tls import CertificateFiles, Certificates
 from collector_processor.receive.tokens import Tokens
-from collector_processor.telemetry import exposition
+from collector_processor.telemetry.metrics import exposition
 
 _GRACE: Final = 2.0
 """Seconds that running requests have when the doors close."""

@@ -43,7 +43,8 @@ from collector_processor.app.upkeep import Upkeep
 from collector_processor.config import EMBEDDED, PREFIX, Settings
 from collector_processor.errors import ConfigError, ControlError, MigrationError
 from collector_processor.model.stages import Keep
-from collector_processor.telemetry import configure, get_logger, register_snapshot
+from collector_processor.telemetry import configure, get_logger
+from collector_processor.telemetry.snapshot import register_snapshot
 
 log = get_logger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from collector_processor.errors import UnauthenticatedError
-from collector_processor.telemetry import CONTENT_TYPE
+from collector_processor.telemetry.metrics import CONTENT_TYPE
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

@@ -25,8 +25,9 @@ from collector_processor.app.reporting.pace import Pace
 from collector_processor.errors import BenchmarkError
 from collector_processor.store.database import Database
 from collector_processor.store.figures import Figures, read_figures
-from collector_processor.telemetry import Snapshot, get_logger
+from collector_processor.telemetry import get_logger
 from collector_processor.telemetry.metrics import refused_requests
+from collector_processor.telemetry.snapshot import Snapshot
 
 log = get_logger(__name__)
 

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from collector_processor.app.reporting.admin import Health
-from collector_processor.telemetry import Family, Snapshot
 from collector_processor.telemetry import snapshot as metric
+from collector_processor.telemetry.snapshot import Family, Snapshot
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):

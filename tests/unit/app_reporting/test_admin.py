@@ -10,7 +10,7 @@ import pytest
 
 from collector_processor.app.reporting.admin import Health, State, admin_app
 from collector_processor.errors import UnauthenticatedError
-from collector_processor.telemetry import CONTENT_TYPE
+from collector_processor.telemetry.metrics import CONTENT_TYPE
 
 
 def ask(

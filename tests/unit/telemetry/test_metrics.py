@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from collector_processor.telemetry import Snapshot, exposition, metrics, register_snapshot, snapshot
+from collector_processor.telemetry import metrics, snapshot
+from collector_processor.telemetry.metrics import exposition
+from collector_processor.telemetry.snapshot import Snapshot, register_snapshot
 
 
 def samples() -> dict[tuple[str, tuple[str, ...]], float]:
