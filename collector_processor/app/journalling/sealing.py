@@ -23,13 +23,13 @@ from collector_processor.journal.transaction import Transaction
 from collector_processor.model.stages import Closing, Departure, FragmentFlag, SealedBatch
 
 SECOND: Final = 10**9
-MAX_BATCH_TASKS: Final = 1000
+MAX_BATCH_TASKS: Final = 500
 MAX_BATCH_SPANS: Final = 50_000
 MAX_BATCH_BYTES: Final = 64 << 20
-"""A batch is what a worker holds in memory at once; a single task may be larger."""
+"""A batch is what a worker holds in memory at once, 15 to 30 kB a usual task; a single task may be larger."""
 MAX_DEPARTING_BYTES: Final = 8 << 20
 """Foreign spans that one commit reads before it drops them: the journal's own work comes first."""
-FLUSHED_AT_ONCE: Final = 1000
+FLUSHED_AT_ONCE: Final = MAX_BATCH_TASKS
 """Traces that one commit of a flush closes: requests wait meanwhile, and plans of them all would fill the memory."""
 EXPIRE_EVERY: Final = 10 * SECOND
 HOLD: Final = 60 * SECOND
