@@ -17,7 +17,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 import lmdb
 import msgspec
 
-from collector_processor.errors import JournalError, KeyWriteError
+from collector_processor.errors import BenchmarkError, JournalError, KeyWriteError
 from collector_processor.journal.cipher import Encryption
 from collector_processor.journal.environment import Environment
 from collector_processor.journal.format import Counters, Epoch
@@ -211,7 +211,9 @@ class GroupCommit:
             except Exception as error:  # noqa: BLE001  # an operation's own error belongs to its own future
                 if transaction.changes != before:
                     return item, error
-                result = error
+                # Its frames hold the request, and those above them hold the error: garbage, which amid an overload is
+                # collected too late. What is foreseen says all in words.
+                result = error.with_traceback(None) if isinstance(error, BenchmarkError) else error
             results.append((item, result))
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from collector_processor.assemble.messages import RawTraces
 from collector_processor.errors import OverloadedError
 from collector_processor.journal.reader import rows_of
 from collector_processor.model.facts import Ending
-from collector_processor.model.stages import Signal
+from collector_processor.model.stages import Fragment, Signal
 from otel_benchmark import attributes as a
 
 SIZE = 1 << 20
@@ -235,3 +236,22 @@ def test_so_many_traces_may_be_open_and_the_oldest_without_a_lifecycle_go_first(
     assert running.shed() == 3
     left = running.front._assembler.traces()
     assert {trace[-1] for trace in left} == {1, *range(5, 20)}
+
+
+def test_what_was_refused_is_gone_without_a_collection_of_garbage(running: Running) -> None:
+    """Or memory would grow with every refusal, amid an overload."""
+    running.fill(1)
+    body = payload([Piece(2, number, 1, "foreign").message() for number in range(2, 500)])
+
+    async def refused() -> None:
+        with pytest.raises(OverloadedError):
+            await running.front.accept(body, Signal.TRACES)
+
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            running.run(refused())
+        assert len([each for each in gc.get_objects() if isinstance(each, Fragment)]) <= 1  # the latest one's
+    finally:
+        gc.enable()
