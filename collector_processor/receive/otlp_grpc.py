@@ -108,27 +108,31 @@ class GrpcReceiver:
         ]
 
     async def export(self, endpoint: Endpoint, context: _Context) -> bytes:
-        """Answer one call.
+        """Answer one call."""
+        # An abort and its frames are garbage that is collected too late amid an overload: they must not hold the body.
+        answer = await self._answer(endpoint, context)
+        if isinstance(answer, Receipt):
+            response: bytes = endpoint.answer(answer).SerializeToString()
+            return response
+        return await context.abort(answer.code, answer.message, _trailers(answer))
+
+    async def _answer(self, endpoint: Endpoint, context: _Context) -> Receipt | Refusal:
+        """Take one request. Never raises but where the call is cancelled.
 
         A call that its client gives up is cancelled, but not the work behind it: its bytes are held, and counted,
         until the intake is done with them.
         """
-        answer: Receipt | Refusal
         try:
             self._access.check(_authorization(context))
             body = await self._read(context)
         except Exception as error:  # noqa: BLE001 - every error has its answer; refuse() logs what nobody foresaw
             answer = refuse(error)
             count(Transport.GRPC, endpoint, answer)
-        else:
-            work = asyncio.create_task(self._take(endpoint, body, context.peer()))
-            self._running.add(work)
-            work.add_done_callback(self._running.discard)
-            answer = await asyncio.shield(work)
-        if isinstance(answer, Receipt):
-            response: bytes = endpoint.answer(answer).SerializeToString()
-            return response
-        return await context.abort(answer.code, answer.message, _trailers(answer))
+            return answer
+        work = asyncio.create_task(self._take(endpoint, body, context.peer()))
+        self._running.add(work)
+        work.add_done_callback(self._running.discard)
+        return await asyncio.shield(work)
 
     async def _read(self, context: _Context) -> bytes:
         """Wait for the request's one message."""
