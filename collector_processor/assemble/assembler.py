@@ -21,6 +21,8 @@ from collector_processor.model.stages import HEADER, Closing, Fragment, Known, S
 
 TICK: Final = 100_000_000
 """Grid of the timers: 0.1 s."""
+SLACK: Final = 10
+"""Ticks by which a clock that is set back is waited for: to plan every open trace anew takes longer."""
 BUSY_SPANS_PER_SECOND: Final = 100_000
 """A trace of so many open spans is looked at once a second at most: one giant must not starve the others."""
 NOTHING_KNOWN: Final = Known({}, {})
@@ -156,7 +158,7 @@ class Assembler:
     def look(self, now: int, lookup: Lookup) -> None:
         """Look at every trace that is due; what can be closed becomes ready."""
         tick = now // TICK
-        if tick < self._clock:
+        if tick < self._clock - SLACK:
             self._set_back(now)
         if tick - self._clock > len(self._timers):
             due_ticks: Iterable[int] = sorted(due for due in self._timers if due <= tick)
@@ -168,7 +170,7 @@ class Assembler:
                 if trace is not None and trace.due == due:
                     trace.due = 0
                     self._look_at(trace_id, trace, now, lookup)
-        self._clock = tick
+        self._clock = max(self._clock, tick)
 
     def _set_back(self, now: int) -> None:
         """Go on where the clock was set back: what came at a time still to come counts as if it came now."""
