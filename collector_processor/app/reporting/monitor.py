@@ -43,6 +43,7 @@ class Monitor:
 
     def __init__(self, processor: Watched) -> None:
         self._processor = processor
+        self._version = version("otel-benchmark")
         self._began = time.time()
         self._figures: Figures | None = None
         self._latest: JournalSnapshot | None = None
@@ -144,7 +145,7 @@ class Monitor:
             equations.append(database_spans(figures.ledger))
         keeper = processor.database
         return report.Status(
-            version=version("otel-benchmark"),
+            version=self._version,
             pid=os.getpid(),
             started_at=datetime.fromtimestamp(self._began, UTC).isoformat(),
             uptime_seconds=time.time() - self._began,
