@@ -20,7 +20,7 @@ from collector_processor.receive.otlp_grpc import GrpcReceiver
 from collector_processor.receive.otlp_http import HttpReceiver
 
 SPLITS = {Signal.TRACES: wire.split, Signal.LOGS: records.split}
-LIMITS = Limits(max_request_bytes=2_000_000, max_json_bytes=100_000, body_timeout=3.0)
+LIMITS = Limits(max_request_bytes=2_000_000, max_json_bytes=100_000)
 
 
 class MemoryIntake:

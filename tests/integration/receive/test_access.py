@@ -308,6 +308,13 @@ def refused(channel: grpc.Channel, **metadata: str) -> tuple[grpc.StatusCode, st
     return raised.value.code(), raised.value.details()
 
 
+def test_a_body_that_does_not_come_by_http_is_answered_408(doors):
+    with doors(Access(), Limits(body_timeout=0.1)) as ours, connect(ours.http) as client:
+        client.sendall(b"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\n")
+        client.sendall(b"content-length: 10\r\n\r\nabc")
+        assert client.recv(100).startswith(b"HTTP/1.1 408")
+
+
 def test_a_body_that_does_not_come_by_grpc_is_not_awaited_for_ever(doors):
     with doors(Access(), Limits(body_timeout=0.1)) as ours, grpc.insecure_channel(ours.grpc) as channel:
         assert refused(channel) == (

@@ -294,12 +294,6 @@ def read_all(client: socket.socket) -> bytes:
 HEAD = b"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\n"
 
 
-def test_a_body_that_does_not_come_is_answered_408(receivers):
-    with connect(receivers) as client:
-        client.sendall(HEAD + b"content-length: 10\r\nconnection: close\r\n\r\nabc")
-        assert read_all(client).startswith(b"HTTP/1.1 408")
-
-
 @pytest.mark.parametrize("sent", [b"", b"POST /v1", HEAD, b"\r\n"])
 def test_a_head_that_does_not_come_ends_the_connection(receivers, monkeypatch, sent):
     monkeypatch.setattr(http_server, "HEAD_TIMEOUT", 0.05)
