@@ -22,6 +22,7 @@ MOST_BYTES: Final = 4000
 """After which a response is cut: a batch takes about so many."""
 DISK_BYTES: Final = 1 << 30
 """Of the disk on which it lies, where that is one of its own."""
+HALF: Final = 0.5
 
 
 def port_of(server: EmbeddedServer) -> int:
@@ -73,8 +74,11 @@ class Troubled:
 
     @contextmanager
     def full(self, disk: SmallDisk) -> Iterator[None]:
-        """The disk that it lies on has no room, for its log neither, which ends it."""
+        """The disk that it lies on has no room, half of the times for its next log neither, which ends it."""
         disk.fill()
+        if random.random() < HALF:
+            with suppress(psycopg.Error), psycopg.connect(self.server.superuser_url, autocommit=True) as connection:
+                connection.execute("SELECT pg_switch_wal()")
         try:
             yield
         finally:
