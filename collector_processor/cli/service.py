@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 DEMO_TASKS: Final = 240
 _FLUSH_SECONDS: Final = 120.0
+_STALE_SECONDS: Final = 10.0
+"""Figures younger than this are told without their age."""
 
 
 def add_to(commands: Commands) -> None:
@@ -97,8 +99,8 @@ def _lines(status: Status) -> list[str]:
         ("", database.url),
         *_maintenance(database.maintenance),
     ]
-    if status.collection.total_data_points is not None:
-        rows.append(("stored", f"{status.collection.total_data_points} data points"))
+    if (points := status.collection.total_data_points) is not None:
+        rows.append(("stored", f"{points} data points{_as_of(database.asked_seconds_ago)}"))
     if (waiting := status.waiting) is not None and waiting.facts:
         told = f"{waiting.facts} facts without their task, {waiting.evaluations} evaluations among them"
         rows.append(("waiting", told + _oldest(waiting.oldest_seconds)))
@@ -150,6 +152,11 @@ def _analysis(analysis: Analysis) -> list[tuple[str, str]]:
 def _database(tier: str | None, up: bool, lag: float, error: str | None) -> str:
     state = f"{tier or 'PostgreSQL'}, {_age(lag)} behind"
     return state if up else f"DOWN ({error or 'no answer'}), {_age(lag)} behind"
+
+
+def _as_of(age: float | None) -> str:
+    """For figures of a database that is asked seldom."""
+    return "" if age is None or age < _STALE_SECONDS else f", as of {_age(age)} ago"
 
 
 def _maintenance(done: Maintenance) -> list[tuple[str, str]]:

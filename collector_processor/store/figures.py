@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -38,9 +39,10 @@ class Waiting(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """Read in one snapshot. `collection` has the names of the seed's CollectionMetrics.
+    """Read in one snapshot, taken after `asked_at`, which is a moment of `time.monotonic`.
 
-    `deep_samples` of tasks of the last 24 hours are counted by facet and ending.
+    `collection` has the names of the seed's CollectionMetrics. `deep_samples` of tasks of the last 24 hours are counted
+    by facet and ending.
     """
 
     ledger: Ledger
@@ -49,11 +51,13 @@ class Figures(NamedTuple):
     upkeep: Upkeep
     waiting: Waiting
     deep_samples: dict[str, dict[str, int]]
+    asked_at: float
 
 
 async def read_figures(database: Database) -> Figures:
     """Ask the database. Raises StoreError."""
     async with database.owning() as connection:
+        asked_at = time.monotonic()
         found = await (await connection.execute(statement("figures"))).fetchone()
     assert found is not None
     ledger = Ledger(*(int(found.pop(f"ledger_{name}")) for name in Ledger._fields))
@@ -66,4 +70,4 @@ async def read_figures(database: Database) -> Figures:
     samples: dict[str, dict[str, int]] = {}
     for facet, ending, count in found.pop("deep_samples"):
         samples.setdefault(facet, {})[ending] = count
-    return Figures(ledger, found, database_bytes, upkeep, waiting, samples)
+    return Figures(ledger, found, database_bytes, upkeep, waiting, samples, asked_at)

@@ -214,12 +214,27 @@ class Processor:
 
     def terms(self, equation: str = "journal spans") -> dict[str, int]:
         """An equation's terms, its total among them."""
-        found = {each.name: each for each in self.status().equations}[equation]
+        status = self.fresh_status() if equation == "database spans" else self.status()
+        found = {each.name: each for each in status.equations}[equation]
         return {found.total_name: found.total, **found.terms}
+
+    def fresh_status(self) -> Status:
+        """A status whose database was asked for it: one that answers slowly is not asked at each question."""
+        began = time.monotonic()
+        statuses: list[Status] = []
+
+        def fresh() -> bool:
+            now = time.monotonic()
+            statuses.append(self.status())
+            age = statuses[-1].database.asked_seconds_ago
+            return age is not None and now - age >= began
+
+        wait_until(fresh)
+        return statuses[-1]
 
     def assert_balanced(self) -> None:
         """Everything is in exactly one place, and journal and database agree on what passed between them."""
-        equations = {equation.name: equation for equation in self.status().equations}
+        equations = {equation.name: equation for equation in self.fresh_status().equations}
         assert set(equations) == {"journal spans", "records", "deep samples", "database spans"}
         assert {name: each.missing for name, each in equations.items()} == dict.fromkeys(equations, 0), equations
         handed_over(equations["journal spans"], equations["database spans"])

@@ -16,7 +16,7 @@ from typing import Final
 
 from collector_processor.app.forwarding.process import protocol_of
 from collector_processor.app.journalling.front import Snapshot as JournalSnapshot
-from collector_processor.app.journalling.sealing import SECOND
+from collector_processor.app.journalling.sealing import SECOND, Waiting
 from collector_processor.app.reporting import status as report
 from collector_processor.app.reporting.admin import Health
 from collector_processor.app.reporting.equations import database_spans, deep_samples, journal_spans, records
@@ -47,6 +47,7 @@ class Monitor:
         self._began = time.time()
         self._figures: Figures | None = None
         self._latest: JournalSnapshot | None = None
+        self._sealed: list[Waiting] = []
         self._growth: deque[tuple[float, int]] = deque(maxlen=720)
         self._batches: deque[tuple[float, int]] = deque(maxlen=720)
         self._database_bytes: deque[tuple[float, int]] = deque(maxlen=720)
@@ -81,6 +82,7 @@ class Monitor:
     async def _look_at_journal(self) -> None:
         latest = await self._processor.front.snapshot()
         self._latest = latest
+        self._sealed = self._processor.pool.queue.backlog  # now: what is open in one is not sealed in the other
         now = time.monotonic()
         self._growth.append((now, latest.used_bytes))
         self._batches.append((now, latest.counters.batches))
@@ -89,14 +91,14 @@ class Monitor:
         keeper = self._processor.database
         if keeper.url is None or not keeper.ready.is_set():
             return
-        began = time.monotonic()
         try:
             async with Database(keeper.url, application_name="otel-benchmark monitor") as database:
                 self._figures = await read_figures(database)
         except BenchmarkError as error:
             keeper.problem = str(error)
             raise
-        self._pace.note(began, now := time.monotonic())
+        now = time.monotonic()
+        self._pace.answered(now, took=now - self._figures.asked_at)
         self._database_bytes.append((now, self._figures.database_bytes))
         keeper.problem = None
         if not self._processor.pool.queue.backlog:
@@ -123,12 +125,15 @@ class Monitor:
         return report.as_metrics(self._report()) if self._latest is not None else {}
 
     async def status(self) -> report.Status:
-        """The status now; of a database that is slow or was asked just now, what it said last."""
-        with contextlib.suppress(BenchmarkError, TimeoutError):
+        """The status now; of a slow database what it said last, and how long ago that was asked."""
+        with contextlib.suppress(BenchmarkError):
             await self._look_at_journal()
-            if self._pace.may_question(time.monotonic()):
-                async with asyncio.timeout(ANSWER_SECONDS):
-                    await self._look_at_database()
+            if self._processor.database.problem or self._pace.may_question(time.monotonic()):
+                try:
+                    async with asyncio.timeout(ANSWER_SECONDS):
+                        await self._look_at_database()
+                except TimeoutError:
+                    self._pace.given_up(time.monotonic())
         return self._report()
 
     def _lag(self) -> float:
@@ -139,7 +144,6 @@ class Monitor:
         processor, latest, figures = self._processor, self._latest, self._figures
         assert latest is not None
         counters, summary = latest.counters, latest.summary
-        backlog = processor.pool.queue.backlog
         equations = [journal_spans(counters), records(counters), deep_samples(counters)]
         if figures is not None:
             equations.append(database_spans(figures.ledger))
@@ -165,8 +169,8 @@ class Monitor:
                 max_open_spans=processor.settings.max_open_spans,
                 closed_tasks=summary.ready,
                 next_flush_seconds=processor.settings.flush_interval if summary.ready else None,
-                sealed_batches=len(backlog),
-                sealed_tasks=sum(batch.tasks for batch in backlog),
+                sealed_batches=len(self._sealed),
+                sealed_tasks=sum(batch.tasks for batch in self._sealed),
                 oldest_open_task_seconds=(
                     None if summary.oldest_arrival is None else time.time() - summary.oldest_arrival / SECOND
                 ),
@@ -177,6 +181,7 @@ class Monitor:
                 up=keeper.problem is None,
                 lag_seconds=self._lag(),
                 error=keeper.problem,
+                asked_seconds_ago=None if figures is None else time.monotonic() - figures.asked_at,
                 maintenance=_maintenance(figures, processor.upkeep.problem),
             ),
             collection=self._collection(figures, latest),

@@ -21,16 +21,20 @@ class Pace:
     """Knows the last answer. Times are seconds of one monotonic clock."""
 
     def __init__(self) -> None:
-        self._answered = self._took = 0.0
+        self._ended = self._took = 0.0
 
-    def note(self, began: float, answered: float) -> None:
-        """It was asked and has answered."""
-        self._answered, self._took = answered, answered - began
+    def answered(self, now: float, took: float) -> None:
+        """It has answered, and `took` is what the answer cost it: not how long a connection was waited for."""
+        self._ended, self._took = now, took
+
+    def given_up(self, now: float) -> None:
+        """Nobody waited for its answer any longer: it rests as after the last one."""
+        self._ended = now
 
     def may_watch(self, now: float) -> bool:
         """Whether it may be asked unasked."""
-        return now - self._answered >= self._took * WATCH_REST
+        return now - self._ended >= self._took * WATCH_REST
 
     def may_question(self, now: float) -> bool:
         """Whether it may be asked because somebody asks."""
-        return self._took < PROMPT_SECONDS or now - self._answered >= min(self._took * QUESTION_REST, LONGEST_REST)
+        return self._took < PROMPT_SECONDS or now - self._ended >= min(self._took * QUESTION_REST, LONGEST_REST)

@@ -52,7 +52,10 @@ class Maintenance(Part, frozen=True, kw_only=True):
 
 
 class Database(Part, frozen=True, kw_only=True):
-    """The database as it was the last time it was asked; `lag_seconds` is the age of the oldest sealed batch."""
+    """The database as it was the last time it was asked; `lag_seconds` is the age of the oldest sealed batch.
+
+    A large one is asked seldom: what is told of its contents is as of `asked_seconds_ago`, None before it has answered.
+    """
 
     url: str
     """With its password masked."""
@@ -60,6 +63,7 @@ class Database(Part, frozen=True, kw_only=True):
     up: bool
     lag_seconds: float
     error: str | None = None
+    asked_seconds_ago: float | None = None
     maintenance: Maintenance = Maintenance()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -92,6 +93,21 @@ def test_a_database_of_a_newer_release_fails_health_but_what_comes_is_journalled
         assert b"schema has version 9999 (newer)" in answer.body
         assert processor.run("status").returncode == 1
         processor.wait_for(lambda status: status.place.sealed_tasks == 1)
+
+
+def test_a_status_doesnt_wait_for_the_database_and_says_how_old_its_figures_are(new_processor, postgres_url):
+    with new_processor() as processor:
+        processor.fresh_status()
+        with psycopg.connect(postgres_url) as connection:
+            connection.execute("LOCK TABLE benchmark_data.batches IN ACCESS EXCLUSIVE MODE")
+            began = time.monotonic()
+            processor.send(*whole_task().spans)
+            held = processor.status()
+            assert held.place.open_tasks + held.place.sealed_tasks == 1
+            assert held.collection.total_data_points == 0
+            assert held.database.asked_seconds_ago > time.monotonic() - began - 0.1
+        processor.settle()
+        assert processor.fresh_status().collection.total_data_points == 1
 
 
 def test_its_embedded_database_is_started_again_when_it_was_killed():

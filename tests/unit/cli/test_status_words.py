@@ -115,6 +115,17 @@ def test_failure_is_exit_code_1(
     assert words in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("age", "words"), [(9.0, "7 data points"), (30.0, "7 data points, as of 30 s ago")])
+def test_figures_of_long_ago_say_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], age: float, words: str
+) -> None:
+    database = msgspec.structs.replace(STATUS.database, asked_seconds_ago=age)
+    collection = Collection(total_data_points=7)
+    answer(monkeypatch, msgspec.structs.replace(STATUS, database=database, collection=collection))
+    assert main(["status"]) == 0
+    assert ["stored", words] in [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+
+
 def test_a_flush_that_fails_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     answer(monkeypatch, {"sealed": 3})
     assert main(["flush"]) == 0
