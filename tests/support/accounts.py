@@ -106,7 +106,7 @@ def assert_accounted(processor: Processor, done: Sequence[Known]) -> None:
     assert {row["id"] for row in rows} == {task.record_id for task in done}
     assert facts == Counter(pair for task in done for pair in task.facts)
     assert orphans == Counter(pair for task in done for pair in task.orphans)
-    terms = {name: count for each in processor.status().equations for name, count in each.terms.items()}
+    terms = {name: count for each in processor.fresh_status().equations for name, count in each.terms.items()}
     assert not {name: terms[name] for name in _NOWHERE if terms[name]}
     sent = sum(len(task.facts) + len(task.orphans) + task.foreign for task in done)
     assert terms["in_points"] + terms["orphaned"] == sent

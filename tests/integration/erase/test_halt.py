@@ -131,7 +131,7 @@ def test_with_the_other_policy_it_is_only_counted(make: Callable[..., Processor]
         processor.settle()
         assert tasks(processor) == {mine.task_id}
         assert processor.status().halted == ()
-        assert processor.status().collection.privacy_violations == 1
+        assert processor.fresh_status().collection.privacy_violations == 1
 
 
 def test_a_source_that_is_named_like_a_person_is_held_under_its_pseudonym(make: Callable[..., Processor]) -> None:

@@ -48,7 +48,7 @@ def test_what_was_stored_in_clear_is_found_redacted_and_quarantined(make: Callab
     assert "jo@corp-mail.com" in everything(before)
     assert TOKEN in everything(before)
     with make() as processor:
-        assert processor.status().collection.privacy_violations == 0
+        assert processor.fresh_status().collection.privacy_violations == 0
         scanned = scan(processor, code=1)
         assert (scanned["records"], scanned["unsearched"], scanned["elsewhere"]) == (3, [], {"waiting spans": 1})
         found = {each["task_id"]: each["found"] for each in scanned["violations"]}
@@ -67,7 +67,7 @@ def test_what_was_stored_in_clear_is_found_redacted_and_quarantined(make: Callab
         shown = processor.run("quarantine", "show", scanned["violations"][0]["id"], "--json")
         (decision,) = json.loads(shown.stdout)["decisions"]
         assert (decision["action"], decision["author"]) == ("scan", "privacy scan")
-        assert processor.status().collection.privacy_violations == 2
+        assert processor.fresh_status().collection.privacy_violations == 2
         assert b"privacy_violations_total 2" in processor.admin("/metrics").body
         assert scan(processor, code=0) == NOTHING | {"records": 3}
         processor.assert_balanced()
@@ -93,7 +93,7 @@ def test_a_conversation_alone_condemns_its_record_and_halts_its_source(
         assert processor.rows("SELECT FROM deep_samples") == processor.rows("SELECT FROM data_points") == []
         (failed,) = processor.rows("SELECT gates_failed FROM quarantine")
         assert "pii" in failed["gates_failed"]
-        status = processor.status()
+        status = processor.fresh_status()
         assert (status.collection.privacy_violations, [each.found for each in status.halted]) == (1, ["1 EMAIL"])
         assert scan(processor, code=0) == NOTHING | {"records": 1}
         processor.assert_balanced()

@@ -237,7 +237,7 @@ def test_what_waits_for_its_task_is_told(processor):
     lonely = own(evaluation(9, parent=0))
     processor.send(*lonely.spans)
     wait_until(lambda: orphans(processor, lonely.trace_id) == ["evaluation"])
-    waiting = processor.status().waiting
+    waiting = processor.fresh_status().waiting
     assert waiting is not None
     assert (waiting.facts >= waiting.evaluations >= 1, waiting.max_facts) == (True, 100_000)
     assert waiting.oldest_seconds is not None

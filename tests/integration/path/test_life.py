@@ -21,7 +21,7 @@ from otel_benchmark import attributes as a
 def test_health_readiness_and_metrics_are_answered(processor):
     processor.send(*whole_task().spans)
     processor.flush()
-    processor.status()
+    processor.fresh_status()
     for path in ("/healthz", "/readyz"):
         answer = processor.admin(path)
         assert (answer.status, json.loads(answer.body)["state"]) == (200, "ok")
