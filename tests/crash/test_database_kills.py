@@ -71,6 +71,7 @@ def test_killed_while_the_disk_of_the_database_is_full(mortal, reference, disk, 
 
 def kill_amid(troubles: Iterable[Callable[[], AbstractContextManager[None]]], mortal, reference, troubled, seed):
     """Kill a processor once amid each trouble of its database, and account for every span."""
+    troubled.random.seed(seed)
     with temporary_database(troubled.server) as url:
         processor = mortal(troubled.proxy.url(url), **IMPATIENT)
         watcher = Watcher(processor)

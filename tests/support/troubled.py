@@ -30,10 +30,11 @@ def port_of(server: EmbeddedServer) -> int:
 
 
 class Troubled:
-    """A server of one's own in `folder`, and the proxy by which it is reached."""
+    """A server of one's own in `folder`, and the proxy by which it is reached. Seed `random`, and choices repeat."""
 
     def __init__(self, server: EmbeddedServer, folder: Path, proxy: Proxy) -> None:
         self.server, self.folder, self.proxy = server, folder, proxy
+        self.random = random.Random()
         self.kinds = [self.stopped, self.killed, self.only_reading, self.cut_off, self.stalled]
 
     def direct(self, database_url: str) -> str:
@@ -76,7 +77,7 @@ class Troubled:
     def full(self, disk: SmallDisk) -> Iterator[None]:
         """The disk that it lies on has no room, half of the times for its next log neither, which ends it."""
         disk.fill()
-        if random.random() < HALF:
+        if self.random.random() < HALF:
             with suppress(psycopg.Error), psycopg.connect(self.server.superuser_url, autocommit=True) as connection:
                 connection.execute("SELECT pg_switch_wal()")
         try:
@@ -90,7 +91,7 @@ class Troubled:
     def cut_off(self) -> Iterator[None]:
         """Every connection, in the middle of a response; new ones are refused."""
         self.proxy.refuse()
-        self.proxy.cut_after(random.randrange(MOST_BYTES))
+        self.proxy.cut_after(self.random.randrange(MOST_BYTES))
         try:
             yield
         finally:
