@@ -122,11 +122,10 @@ class PrioritySpanProcessor(SpanProcessor):
         if self._stopping:
             self.drops.add(Reason.SHUTDOWN, sort_of(span))
             return
-        waiting = self.queue.put(span)
+        if self.queue.put(span) and self._wake.empty():
+            self._wake.put(None)
         if self._thread is None:
             self._start_thread()
-        if waiting >= BATCH_SPANS and self._wake.empty():
-            self._wake.put(None)
 
     def _start_thread(self) -> None:
         if not self._starting.acquire(blocking=False):

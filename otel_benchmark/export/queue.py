@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from sys import getsizeof
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -18,11 +18,13 @@ BATCH_SPANS: Final = 512
 BATCH_BYTES: Final = 4 << 20
 """What one request may hold, estimated as below: in protobuf that is about 1 MiB of usual spans."""
 
+_TOGETHER: Final = 64
+"""So many ended spans are sorted and estimated in one go, which costs a third less than each at its end."""
+
 _WORDS: Final = frozenset(kind.value for kind in Kind)
-_SPAN_BYTES, _EVENT_BYTES, _LINK_BYTES, _ATTRIBUTE_BYTES = 2700, 500, 600, 145
+_SPAN_BYTES, _EVENT_BYTES, _LINK_BYTES, _ATTRIBUTE_BYTES, _ITEM_BYTES, _TUPLE_BYTES = 2700, 500, 600, 145, 45, 56
 _LONG: Final = 200
 _SMALL: Final = frozenset({bool, int, float, type(None)})
-_SMALL_BYTES, _TEXT_BYTES = 28, 49
 
 Waiting: TypeAlias = "tuple[ReadableSpan, Sort, int]"
 """A span in the queue, with the bytes of memory that it is estimated to take: no class, which would take longer."""
@@ -32,13 +34,15 @@ class SpanQueue:
     """Takes ended spans in from any thread, and gives them out in batches.
 
     When it is full a lifecycle span takes the place of the oldest foreign ones; a foreign span is dropped, and a
-    lifecycle span only where lifecycle spans alone fill the queue. A batch that was taken counts until `done`.
+    lifecycle span only where lifecycle spans alone fill the queue. A batch that was taken counts until `done`. Beside
+    all that stand at most 63 spans that have just ended, of whatever size.
     """
 
     def __init__(self, capacity: int, drops: Drops) -> None:
         self.capacity = capacity
         self.bytes = 0
         self._drops = drops
+        self._ended: deque[ReadableSpan] = deque()
         self._lifecycle: deque[Waiting] = deque()
         self._foreign: deque[Waiting] = deque()
         self._foreign_bytes = 0
@@ -46,20 +50,35 @@ class SpanQueue:
         self._lock = threading.RLock()
 
     def __len__(self) -> int:
-        return len(self._lifecycle) + len(self._foreign)
+        with self._lock:  # one that is just given its place is nowhere
+            return len(self._ended) + len(self._lifecycle) + len(self._foreign)
 
-    def put(self, span: ReadableSpan) -> int:
-        """Take a span in, or count what is dropped instead; return how many wait now."""
-        sort, size = sort_of(span), estimate(span)
+    def put(self, span: ReadableSpan) -> bool:
+        """Take a span in; True if a whole batch waits, which is looked at when 64 have ended."""
+        self._ended.append(span)
+        if len(self._ended) < _TOGETHER:
+            return False
+        self.settle()
+        return len(self) >= BATCH_SPANS
+
+    def settle(self) -> None:
+        """Give those that have ended a place each, or count what is dropped instead."""
         with self._lock:
-            if size <= self.capacity - self.bytes or self._make_room(sort, size):
+            while self._ended:
+                span = self._ended.popleft()
+                try:
+                    sort, size = sort_of(span), estimate(span)
+                except Exception as error:  # noqa: BLE001 - a host's own kind of span must not end who sends others
+                    self._drops.add(Reason.REFUSED, Sort.FOREIGN, detail=repr(error))
+                    continue
+                if size > self.capacity - self.bytes and not self._make_room(sort, size):
+                    continue
                 self.bytes += size
                 if sort is Sort.LIFECYCLE:
                     self._lifecycle.append((span, sort, size))
                 else:
                     self._foreign.append((span, sort, size))
                     self._foreign_bytes += size
-            return len(self._lifecycle) + len(self._foreign)
 
     def _make_room(self, sort: Sort, size: int) -> bool:
         room = self.capacity - self.bytes
@@ -78,6 +97,7 @@ class SpanQueue:
         batch: list[Waiting] = []
         total = 0
         with self._lock:
+            self.settle()
             while len(batch) < BATCH_SPANS and (source := self._lifecycle or self._foreign):
                 _, sort, size = waiting = source[0]
                 total += size
@@ -117,7 +137,8 @@ def sort_of(span: ReadableSpan) -> Sort:
 def estimate(span: ReadableSpan) -> int:
     """Return the bytes of memory that an ended span takes, within a quarter below and a half above."""
     # Past the properties, which wrap and copy under locks what is nearly always empty, at each call.
-    size = _SPAN_BYTES + _content(getattr(span, "_attributes", None) or span.attributes)
+    attributes = getattr(span, "_attributes", None)
+    size = _SPAN_BYTES + _content(span.attributes if attributes is None else attributes)
     for event in getattr(span, "_events", None) or ():
         size += _EVENT_BYTES + _content(event.attributes)
     for link in getattr(span, "_links", None) or ():
@@ -126,35 +147,29 @@ def estimate(span: ReadableSpan) -> int:
 
 
 def _content(attributes: Any) -> int:
-    if not attributes:
+    if attributes is None:
         return 0
     # A copy's values come at once, those of the SDK's attributes one by one under a lock.
     values = attributes.copy().values()
-    size = _ATTRIBUTE_BYTES * len(values)
+    return _ATTRIBUTE_BYTES * len(values) + _beyond(values)
+
+
+def _beyond(values: Iterable[Any]) -> int:
+    """Return the bytes of what values hold, beyond the same for each."""
+    size = 0
     for value in values:
         kind = type(value)
         if kind is str:
             length = len(value)  # much cheaper than its bytes, and near them while it is short
             size += length if length < _LONG else getsizeof(value)
-        elif kind not in _SMALL:
-            size += _held(value)
-    return size
-
-
-def _held(value: Any) -> int:
-    """Return the bytes of a value and of all that it holds."""
-    kind = type(value)
-    if kind in _SMALL:
-        return _SMALL_BYTES
-    if kind is str:
-        length = len(value)
-        return _TEXT_BYTES + length if length < _LONG else getsizeof(value)
-    size = getsizeof(value)
-    if kind is tuple:  # what the SDK makes of every sequence
-        for held in value:
-            size += _held(held)
-    elif isinstance(value, Mapping):
-        size += sum(_held(key) + _held(held) for key, held in value.items())
-    elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        size += sum(map(_held, value))
+        elif kind in _SMALL:
+            continue
+        elif kind is tuple:  # what the SDK makes of every sequence
+            size += _TUPLE_BYTES + _ITEM_BYTES * len(value) + _beyond(value)
+        elif isinstance(value, Mapping):
+            size += getsizeof(value) + 2 * _ITEM_BYTES * len(value) + _beyond(value) + _beyond(value.values())
+        elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+            size += getsizeof(value) + _ITEM_BYTES * len(value) + _beyond(value)
+        else:
+            size += getsizeof(value)
     return size

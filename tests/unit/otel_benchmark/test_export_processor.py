@@ -12,6 +12,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, TraceFlags
 
 from otel_benchmark.export import processor as processor_module
+from otel_benchmark.export import queue as queue_module
 from otel_benchmark.export.drops import Reason, Sort
 from otel_benchmark.export.processor import PrioritySpanProcessor
 from otel_benchmark.export.queue import estimate
@@ -283,6 +284,30 @@ def test_a_flush_does_not_wait_longer_than_it_may_for_another():
     processor.shutdown()
 
 
+def test_a_flush_does_not_miss_a_span_that_another_thread_is_just_queuing(monkeypatch):
+    sender, flushed = Kept(), threading.Event()
+    processor = Still(lambda: sender, PLENTY)
+
+    def flush() -> None:
+        assert processor.force_flush()
+        flushed.set()
+
+    flushing = threading.Thread(target=flush)
+
+    def slow(ended: ReadableSpan) -> int:
+        if not flushing.ident:
+            flushing.start()
+            flushed.wait(0.1)  # it waits for us
+        return estimate(ended)
+
+    monkeypatch.setattr(queue_module, "estimate", slow)
+    processor.on_end(span("task"))
+    processor.queue.settle()
+    flushing.join()
+    assert sender.names == ["task"]
+    processor.shutdown()
+
+
 def test_the_garbage_collector_may_end_a_span_within_on_end():
     sender = Kept()
     processor = Still(lambda: sender, PLENTY)
@@ -296,13 +321,13 @@ def test_the_garbage_collector_may_end_a_span_within_on_end():
     gc.callbacks.append(ended)
     gc.set_threshold(1)
     try:
-        for _ in range(50):
+        for _ in range(500):
             processor.on_end(mine)
     finally:
         gc.set_threshold(*was)
         gc.callbacks.remove(ended)
     processor.shutdown()
-    assert sender.names.count("task") == 50
+    assert sender.names.count("task") == 500
     assert sender.names.count("task of a generator") > 0
 
 

@@ -1,7 +1,7 @@
 """The queue in front of the export: bounded in bytes, lifecycle spans before foreign ones."""
 
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, MappingView
 from typing import Any
 
 import pytest
@@ -49,13 +49,16 @@ def test_what_is_a_lifecycle_span(ended, sort):
     assert sort_of(ended) is sort
 
 
-@given(st.lists(st.booleans(), max_size=60), st.integers(min_value=1, max_value=20))
-def test_foreign_spans_never_displace_lifecycle_spans(kinds, capacity):
+@given(st.lists(st.booleans(), max_size=150), st.sets(st.integers(0, 149)), st.integers(min_value=1, max_value=80))
+def test_foreign_spans_never_displace_lifecycle_spans_whenever_they_are_settled(kinds, settled, capacity):
     drops = Drops("x")
     queue = SpanQueue(capacity * SIZE, drops)
     for number, lifecycle in enumerate(kinds):
         queue.put(span(f"task {number}" if lifecycle else f"GET {number}"))
+        if number in settled:
+            queue.settle()
         assert queue.bytes <= queue.capacity
+    queue.settle()
     waiting = len(queue)
     names = emptied(queue)
     lifecycle_names = [f"task {number}" for number, lifecycle in enumerate(kinds) if lifecycle]
@@ -85,6 +88,34 @@ def test_a_span_that_has_no_room_even_then_displaces_none():
     assert drops.dropped[Reason.QUEUE_FULL, Sort.LIFECYCLE] == 1
 
 
+def test_at_most_63_spans_of_whatever_size_stand_beside_the_capacity():
+    drops = Drops("x")
+    queue = SpanQueue(10 * SIZE, drops)
+    for _ in range(63):
+        queue.put(span("task", text="x" * (20 * SIZE)))
+    assert (len(queue), queue.bytes, drops.dropped.total()) == (63, 0, 0)
+    queue.put(span("task"))
+    assert (len(queue), queue.bytes, drops.dropped.total()) == (1, SIZE, 63)
+
+
+def test_a_span_that_can_not_be_read_is_dropped_alone():
+    drops = Drops("x")
+    queue = SpanQueue(10 * SIZE, drops)
+    foreign = span("GET")
+    foreign._attributes = MappingView({})  # type: ignore[assignment]  # nothing that has values
+    for ended in (span("task 0"), foreign, span("task 1")):
+        queue.put(ended)
+    assert emptied(queue) == ["task 0", "task 1"]
+    assert drops.dropped[Reason.REFUSED, Sort.FOREIGN] == 1
+
+
+def test_a_whole_batch_that_waits_is_told_of():
+    queue = SpanQueue(1 << 40, Drops("x"))
+    told = [number for number in range(1, 2 * BATCH_SPANS + 1) if queue.put(span("GET"))]
+    assert told[0] == BATCH_SPANS
+    assert told[-1] == 2 * BATCH_SPANS
+
+
 def test_a_batch_is_bounded_in_spans_and_bytes_but_never_empty():
     queue = SpanQueue(1 << 40, Drops("x"))
     for _ in range(BATCH_SPANS + 1):
@@ -101,7 +132,8 @@ def test_what_is_under_way_counts_until_it_is_done_and_can_come_back():
         queue.put(span(name))
     batch = queue.take()
     assert (queue.bytes, len(queue)) == (3 * SIZE, 0)
-    queue.put(span("task 1"))  # nothing that waits could make room
+    queue.put(span("task 1"))
+    queue.settle()  # nothing that waits could make room
     queue.put_back(batch)
     queue.put(span("task 2"))
     assert emptied(queue) == ["task 0", "task 2", "GET 1"]
