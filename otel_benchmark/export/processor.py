@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
 from otel_benchmark.export.drops import Drops, Reason, Sort
 from otel_benchmark.export.queue import BATCH_SPANS, SpanQueue, sort_of
-from otel_benchmark.export.sender import Answer, NoSender, Sender, Verdict
+from otel_benchmark.export.sender import Answer, NoSender, Sender, Unhurried, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,6 +30,8 @@ DELAY_S: Final = 1.0
 """A span waits so long for others at most: what a process that is killed loses."""
 SHUTDOWN_S: Final = 10.0
 _LONGEST_PAUSE_S: Final = 30.0
+_CALM_SHARE: Final = 0.25
+"""With more than this of its capacity taken, the queue is emptied as fast as the interpreter lets it."""
 _FORK_PATIENCE_S, _REST_PATIENCE_S = 0.25, 1.0
 
 
@@ -231,10 +233,14 @@ class PrioritySpanProcessor(SpanProcessor):
                 sender = self._sender = self._make_sender()
         except Exception as error:  # noqa: BLE001 - a package that isn't there; the application must not see it
             return Answer(Verdict.NEVER, repr(error))
-        answer = sender.send([span for span, _, _ in batch])
+        spans = [span for span, _, _ in batch]
+        answer = sender.send(Unhurried(spans, self._has_time))
         # An exporter that was closed while it sent or waited to retry says no more than that it failed.
         closed = self._closed or self._sender is not sender
         return Answer(Verdict.LATER) if closed and answer.verdict is Verdict.NEVER else answer
+
+    def _has_time(self) -> bool:
+        return not self._stopping and self.queue.bytes <= _CALM_SHARE * self._capacity
 
     def _count_taken(self, batch: Sequence[Waiting], answer: Answer) -> None:
         self.queue.done(batch)

@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import threading
+import time
 from contextlib import nullcontext
 
 import pytest
@@ -173,6 +174,22 @@ def test_spans_of_a_long_delay_are_bounded_and_counted_by_their_reason():
     processor.shutdown()
     assert sender.names == ["task"] * 10
     assert dropped(processor) == {(Reason.QUEUE_FULL, Sort.FOREIGN): 4}
+
+
+def test_only_a_queue_that_fills_or_ends_is_sent_in_a_hurry(monkeypatch):
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    sender = Kept()
+    processor = Still(lambda: sender, 8 * estimate(span("task")))
+    for names, expected in ((["task 0", "task 1"], 1), (["task 2", "task 3", "task 4"], 1)):
+        for name in names:
+            processor.on_end(span(name))
+        assert processor.force_flush()
+        assert len(pauses) == expected
+    processor.on_end(span("task 5"))
+    processor.shutdown()
+    assert len(pauses) == 1
+    assert len(sender.names) == 6
 
 
 def test_what_is_refused_for_good_is_counted_and_said(caplog):
