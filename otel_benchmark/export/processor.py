@@ -141,12 +141,15 @@ class PrioritySpanProcessor(SpanProcessor):
             self._thread = thread
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """Send what is queued now; False if some is left when the time is over or the receiver doesn't take it."""
+        """Send what is queued now; False if some is left when the time is over or the receiver doesn't take it.
+
+        A batch that the other thread is just sending is waited for.
+        """
         deadline = time.monotonic() + timeout_millis / 1000
-        while len(self.queue):
-            if time.monotonic() >= deadline or not self._send(deadline - time.monotonic()):
-                return False
-        return True
+        while (left_s := deadline - time.monotonic()) > 0 and self._send(left_s):
+            if not len(self.queue):
+                return True
+        return False
 
     def shutdown(self) -> None:
         """Send what is queued for ten seconds at most, then stop. Spans that end later are counted as dropped."""

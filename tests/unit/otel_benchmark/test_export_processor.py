@@ -301,6 +301,27 @@ def test_a_flush_does_not_wait_longer_than_it_may_for_another():
     processor.shutdown()
 
 
+def test_a_flush_waits_for_the_batch_that_is_under_way(monkeypatch):
+    monkeypatch.setattr(processor_module, "DELAY_S", 0.01)
+    flushed = threading.Event()
+
+    class Slow(Kept):
+        def send(self, spans):
+            self.asked.set()
+            flushed.wait(0.1)  # it waits for us
+            return super().send(spans)
+
+    sender = Slow()
+    processor = PrioritySpanProcessor(lambda: sender, PLENTY)
+    processor.on_end(span("task"))
+    assert sender.asked.wait(30)
+    assert processor.force_flush()
+    names = list(sender.names)
+    flushed.set()
+    processor.shutdown()
+    assert names == ["task"]
+
+
 def test_a_flush_does_not_miss_a_span_that_another_thread_is_just_queuing(monkeypatch):
     sender, flushed = Kept(), threading.Event()
     processor = Still(lambda: sender, PLENTY)
