@@ -5,7 +5,7 @@ spans over OTLP/HTTP. How much it can take is measured before, with another one:
 until all is stored, with who sends on the same machine. SOAK_SECONDS (1800) and SOAK_FOLDER (build/soak) set how long,
 and where samples, charts and the summary go. What the journal forgets after ten or fifteen minutes it forgets after a
 twelfth of the run here, so that every run sees many such times. Ends with 1 where something grows. Half an hour at
-10,000 spans a second makes 4 GB of records in the temporary folder, which go at the end.
+10,000 spans a second makes 8 GB in the temporary folder, which go at the end.
 
 Usage: PYTHONPATH=tests python -m soak
 """
