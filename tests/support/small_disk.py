@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from support.processor import wait_until
+
 
 class SmallDisk:
     """What is mounted at `folder`."""
@@ -18,13 +20,20 @@ class SmallDisk:
         self.folder = folder
 
     def fill(self) -> None:
-        """Leave room for nothing more."""
-        found = os.statvfs(self.folder)
-        self.resize((found.f_blocks - found.f_bfree) * found.f_frsize)
+        """Leave room for nothing more. Who writes meanwhile may have more by then than was asked for: once more."""
+        wait_until(lambda: self._remount(self._used()).returncode == 0)
 
     def resize(self, size: int) -> None:
-        """Have room for so many bytes in all."""
-        subprocess.run(["mount", "-o", f"remount,size={size}", str(self.folder)], check=True)
+        """Have room for so many bytes in all, which is no less than what is there."""
+        self._remount(size).check_returncode()
+
+    def _used(self) -> int:
+        found = os.statvfs(self.folder)
+        return max(1, found.f_blocks - found.f_bfree) * found.f_frsize  # a size of 0 is no limit at all
+
+    def _remount(self, size: int) -> subprocess.CompletedProcess[str]:
+        command = ["mount", "-o", f"remount,size={size}", str(self.folder)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @contextmanager
