@@ -51,17 +51,17 @@ def test_a_query_from_standard_input(run: Run, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "timeout", "words"),
     [
-        ("SELECT nonsense", "PostgreSQL: column"),
-        ("SELECT * FROM benchmark_data.points", "permission denied"),
-        ("DELETE FROM benchmark.data_points", "PostgreSQL: "),
-        ("SELECT pg_sleep(60)", "statement timeout"),
+        ("SELECT nonsense", "60", "PostgreSQL: column"),
+        ("SELECT * FROM benchmark_data.points", "60", "permission denied"),
+        ("DELETE FROM benchmark.data_points", "60", "PostgreSQL: "),
+        ("SELECT pg_sleep(60)", "0.05", "statement timeout"),
     ],
 )
-def test_a_query_that_may_or_can_not_is_one_line(run: Run, text: str, words: str) -> None:
+def test_a_query_that_may_or_can_not_is_one_line(run: Run, text: str, timeout: str, words: str) -> None:
     run("database", "migrate")
-    said = run("sql", text, "--timeout", "0.05")
+    said = run("sql", text, "--timeout", timeout)
     assert said.code == 1
     assert words in said.err
     assert len(said.err.splitlines()) == 1

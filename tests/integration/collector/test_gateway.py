@@ -78,7 +78,7 @@ def test_a_processor_that_is_away_holds_up_its_own_traces_alone(gateway, first, 
             wait_for_more(first, before)
         gateway.kill()
         gateway.start()
-        assert gateway.queued_bytes > 0
+        wait_until(lambda: gateway.queued_bytes > 0)
         with second:
             assert_delivered(gateway, [first, second], done)
             assert_shared(first, second)

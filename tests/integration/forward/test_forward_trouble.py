@@ -162,7 +162,7 @@ def test_the_forwarder_ends_with_its_front_and_the_next_one_goes_on(forwarding, 
 
 
 def test_what_waits_is_sent_at_the_end(forwarding, grpc_backend):
-    grpc_backend.otherwise = Reply(after=0.3)
+    grpc_backend.otherwise = Reply(after=0.1)
     processor = forwarding(grpc_backend)
     for _ in range(5):
         processor.send(*failed_task().spans)

@@ -78,6 +78,7 @@ def test_what_was_acknowledged_survives_kills_of_the_front_in_mid_traffic(new_pr
 @contextmanager
 def locked_points(processor: Processor) -> Iterator[psycopg.Connection]:
     """Nobody can write data points for as long as this lasts."""
+    processor.fresh_status()  # it has migrated
     with psycopg.connect(processor.database_url) as connection:
         connection.execute("LOCK TABLE benchmark_data.points IN SHARE MODE")
         yield connection

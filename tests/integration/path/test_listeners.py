@@ -33,6 +33,13 @@ def write(authority: trustme.CA, folder: Path) -> None:
     issued.private_key_pem.write_to_path(folder / "key.pem")
 
 
+def replace(file: Path, content: bytes) -> None:
+    """At once: a look amid a write would be a failure of its own."""
+    beside = file.with_suffix(".new")
+    beside.write_bytes(content)
+    beside.replace(file)
+
+
 def secure(folder: Path) -> dict[str, str]:
     return {
         "TLS_CERT_FILE": str(folder / "cert.pem"),
@@ -73,8 +80,9 @@ def test_tls_tokens_and_a_rotation_in_a_running_processor(
             ask(http_, anybody, "/v1/traces", spans)
 
         issued = trustme.CA().issue_cert("127.0.0.1")
-        issued.private_key_pem.write_to_path(tmp_path / "key.pem")
-        (tmp_path / "tokens").write_text("")
+        good = (tmp_path / "key.pem").read_bytes()
+        replace(tmp_path / "key.pem", issued.private_key_pem.bytes())
+        replace(tmp_path / "tokens", b"")
         processor.wait_for(lambda status: len(status.health.reasons) == 2)
         health = processor.status().health
         assert health.state is State.DEGRADED
@@ -83,8 +91,8 @@ def test_tls_tokens_and_a_rotation_in_a_running_processor(
             "COLLECTOR_PROCESSOR_TOKENS_FILE",
         ]
         assert ask(http_, ours, "/v1/traces", spans)[0] == 200, "what was good stays in force"
-        write(authority, tmp_path)
-        (tmp_path / "tokens").write_text("another-token-of-good-length")
+        replace(tmp_path / "key.pem", good)
+        replace(tmp_path / "tokens", b"another-token-of-good-length")
         processor.wait_for(lambda status: status.health.state is State.OK)
         assert ask(http_, ours, "/v1/traces", spans)[0] == 401
         assert ask(http_, ours, "/v1/traces", spans, token="another-token-of-good-length")[0] == 200

@@ -41,6 +41,7 @@ def has_hung(processor: Processor, times: int) -> bool:
 def refusing(new_processor, postgres_url):
     """A processor whose database refuses some tasks, each in a record of its own."""
     with new_processor() as processor:
+        processor.fresh_status()  # it has migrated
         with psycopg.connect(postgres_url) as connection:
             connection.execute(REFUSE)
         yield processor

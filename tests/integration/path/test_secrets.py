@@ -132,6 +132,7 @@ def test_no_secret_is_shown_whatever_fails(
             return answer.status
 
         assert post(payload(own(task()).spans), f"Bearer {token}") == 200
+        processor.settle()  # so its analysis is pending
         processor.wait_for(lambda status: "***" in str(status.forward))
         processor.wait_for(lambda status: status.analysis and not status.analysis.pending)
         answers.append(str(processor.rows("SELECT * FROM deep_samples")))

@@ -13,6 +13,7 @@ from support.processor import Own, Processor, fact_spans, own, select
 from support.proxy import Proxy
 
 from collector_processor.app.policies import state_of
+from collector_processor.app.reporting.status import Status
 from collector_processor.journal.commit import GroupCommit
 from collector_processor.journal.environment import Environment
 from otel_benchmark import attributes as a
@@ -53,8 +54,17 @@ def fill(processor: Processor, proxy: Proxy) -> list[Own]:
     proxy.refuse()
     proxy.cut()
     sent = send(processor, range(12))
-    processor.wait_for(lambda status: status.fallback.batches and not status.place.open_tasks)
+    share = float(processor.environment["COLLECTOR_PROCESSOR_FALLBACK_AT"])
+    processor.wait_for(lambda status: status.fallback.batches and _nothing_follows(status, share))
     return sent
+
+
+def _nothing_follows(status: Status, share: float) -> bool:
+    """Whether what is not in the fallback yet stays out of it: sealed, and below its threshold."""
+    place, journal = status.place, status.journal
+    if place.open_tasks or place.closed_tasks:
+        return False
+    return not place.sealed_batches or journal.bytes <= share * journal.max_bytes
 
 
 def assert_stored(processor: Processor, url: str, sent: list[Own], *, erased: int = 0) -> None:

@@ -66,7 +66,7 @@ def test_a_stopped_server_is_given_up_and_waited_for(make, own_url, own_folder):
             process.send_signal(signal.SIGSTOP)
         try:
             sent += send(processor)
-            wait_for_reason(processor, "database: down since", "1 batches wait")
+            wait_for_reason(processor, "database: down since", "batches wait")
         finally:
             for process in stopped:
                 with_pid(process, signal.SIGCONT)
@@ -152,6 +152,7 @@ def test_a_connection_that_stalls_is_given_up(make, proxy, postgres_url):
 
 def test_a_task_that_always_takes_too_long_lets_others_go_first_and_is_buried(make, postgres_url):
     with make(postgres_url, STORE_ATTEMPTS="1", **NO_FALLBACK) as processor:
+        processor.fresh_status()  # it has migrated
         with psycopg.connect(postgres_url) as connection:
             connection.execute(DAWDLE)
         processor.send(*own(task(), task_id="endless").spans)
@@ -192,6 +193,7 @@ def space(own_server: EmbeddedServer, own_folder: Path, disk: SmallDisk, own_url
 
 def test_a_full_disk_is_waited_for(make, own_server, own_url, space):
     with make(own_url, **NO_FALLBACK) as processor:
+        processor.fresh_status()  # it has migrated
         database = urlsplit(own_server.superuser_url)._replace(path=urlsplit(own_url).path).geturl()
         with psycopg.connect(database, autocommit=True) as connection:
             connection.execute("ALTER TABLE benchmark_data.batches SET TABLESPACE small")
